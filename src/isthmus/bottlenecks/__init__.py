@@ -1,0 +1,7 @@
+"""What the code is."""
+
+from isthmus.bottlenecks.base import Bottleneck
+from isthmus.bottlenecks.deterministic import Deterministic
+from isthmus.bottlenecks.gaussian import DiagonalGaussian
+
+__all__ = ["Bottleneck", "Deterministic", "DiagonalGaussian"]

@@ -1,0 +1,35 @@
+"""What every bottleneck has in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from torch import Tensor
+
+from isthmus.core import Code, Part
+
+
+class Bottleneck(Part):
+    """What the code is: maps encoder features to a `Code`."""
+
+    latent_dim_: int
+    sampling: bool = False
+    """Draw the code from its distribution while evaluating too, as when the validation loss is measured."""
+
+    def setup(self, latent_dim: int) -> None:
+        """Learn the width of the code; a bottleneck with parameters creates them here."""
+        self.latent_dim_ = latent_dim
+
+    @property
+    @abstractmethod
+    def n_features(self) -> int:
+        """How many features the encoder must deliver."""
+
+    @property
+    @abstractmethod
+    def stochastic(self) -> bool:
+        """Whether the code has a distribution q(z|x)."""
+
+    @abstractmethod
+    def forward(self, h: Tensor) -> Code:
+        """Code of features ``h`` of shape (B, n_features)."""

@@ -1,0 +1,21 @@
+"""The plain code: one value per latent."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from isthmus.bottlenecks.base import Bottleneck
+from isthmus.core import Code
+
+
+class Deterministic(Bottleneck):
+    """The encoder's features are the code."""
+
+    stochastic = False
+
+    @property
+    def n_features(self) -> int:
+        return self.latent_dim_
+
+    def forward(self, h: Tensor) -> Code:
+        return Code(h)

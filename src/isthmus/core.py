@@ -1,0 +1,186 @@
+"""The composed model: what flows through it, the parts it is made of, and the registry of variants.
+
+    x --Scaling, Corruption--> x_in --encoder--> h --Bottleneck--> Code(z, q)
+      --decoder--> y --Likelihood--> p(x|z)          Prior p(z)
+
+All of it is one `Step`; each `Term` maps the `Step` to a cost per sample. This is the whole of the
+contract between parts: a new variant picks other parts, never another loop.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+if TYPE_CHECKING:
+    from isthmus.bottlenecks import Bottleneck
+    from isthmus.corruptions import Corruption
+    from isthmus.data.info import DataInfo
+    from isthmus.likelihoods import Likelihood
+    from isthmus.networks import Network
+    from isthmus.networks.scaling import Scaling
+    from isthmus.priors import Prior
+    from isthmus.terms import Term
+
+
+class Part(nn.Module):
+    """A piece of a model, configured when it is constructed and given its tensors by ``setup``.
+
+    The constructor only stores its arguments under their own names, so that a part can be shown,
+    copied, and written to JSON; ``setup`` sees the data's description and creates parameters. Every
+    subclass is registered under its class name, which is how a saved run finds it again.
+    """
+
+    kinds: ClassVar[dict[str, type[Part]]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        Part.kinds[cls.__name__] = cls
+
+    def config(self) -> dict[str, Any]:
+        """Constructor arguments by name."""
+        if type(self).__init__ is nn.Module.__init__:
+            return {}
+        names = inspect.signature(type(self)).parameters
+        return {name: getattr(self, name) for name in names}
+
+    def __repr__(self) -> str:
+        args = ", ".join(f"{name}={value!r}" for name, value in self.config().items())
+        return f"{type(self).__name__}({args})"
+
+
+@dataclass
+class Code:
+    """What the bottleneck makes of the encoder's features.
+
+    Parameters
+    ----------
+    z : Tensor of shape (B, latent_dim)
+        The code that is decoded.
+    q : Distribution, optional
+        The posterior q(z|x), with event shape (latent_dim,); None if the code is deterministic.
+    aux : dict of str to Tensor
+        Anything else that a term or a metric wants to read.
+    """
+
+    z: Tensor
+    q: Distribution | None = None
+    aux: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def mean(self) -> Tensor:
+        """The deterministic code: the posterior mean, or z itself."""
+        return self.z if self.q is None else self.q.mean
+
+
+@dataclass
+class Step:
+    """One pass of a batch through the model, everything that a `Term` may read.
+
+    Parameters
+    ----------
+    x : Tensor of shape (B, *event)
+        The target, in the data's own units.
+    x_in : Tensor of shape (B, *event)
+        What the encoder saw: scaled and corrupted.
+    mask : Tensor or None
+        Where the corruption hid values, if it says so.
+    code : Code
+        The code and, if there is one, its distribution.
+    p : Distribution
+        p(x|z), in the data's own units.
+    prior : Distribution
+        p(z).
+    """
+
+    x: Tensor
+    x_in: Tensor
+    mask: Tensor | None
+    code: Code
+    p: Distribution
+    prior: Distribution
+
+
+class Composed(nn.Module):
+    """Encoder, bottleneck, decoder, likelihood, prior and costs as one module.
+
+    Its methods take batches in the data's own units and dtype (uint8 pictures stay uint8 until here).
+    """
+
+    def __init__(
+        self,
+        *,
+        scaling: Scaling,
+        corruption: Corruption,
+        network: Network,
+        bottleneck: Bottleneck,
+        likelihood: Likelihood,
+        prior: Prior,
+        terms: list[Term],
+    ) -> None:
+        super().__init__()
+        self.scaling = scaling
+        self.corruption = corruption
+        self.network = network
+        self.bottleneck = bottleneck
+        self.likelihood = likelihood
+        self.prior = prior
+        self.terms = nn.ModuleDict({term.name: term for term in terms})
+
+    def setup(self, info: DataInfo, latent_dim: int) -> Composed:
+        """Create every parameter, knowing the data and the width of the code."""
+        self.scaling.setup(info)
+        self.bottleneck.setup(latent_dim)
+        self.likelihood.setup(info, self.scaling)
+        self.prior.setup(latent_dim)
+        self.network.setup(
+            event_shape=info.shape,
+            n_features=self.bottleneck.n_features,
+            latent_dim=latent_dim,
+            n_outputs=self.likelihood.n_outputs,
+        )
+        for term in self.terms.values():
+            term.setup(info, latent_dim)
+        return self
+
+    def encode(self, x: Tensor) -> Code:
+        """Code of clean data."""
+        return self._code(self.scaling(x))
+
+    def decode(self, z: Tensor) -> Distribution:
+        """p(x|z) for codes of shape (..., latent_dim), in the data's own units."""
+        y = self.network.decoder(z.reshape(-1, z.shape[-1]))
+        # Likelihoods are computed in fp32 whatever the precision of the network (log-sums lose nats in bf16).
+        return self.likelihood(y.float().reshape(*z.shape[:-1], *y.shape[1:]))
+
+    def step(self, x: Tensor, target: Tensor | None = None) -> Step:
+        """One pass; ``target`` defaults to the clean ``x``."""
+        x_in, mask = self.corruption(self.scaling(x))
+        code = self._code(x_in)
+        p = self.decode(code.z)
+        return Step(x if target is None else target, x_in, mask, code, p, self.prior())
+
+    def forward(self, x: Tensor, target: Tensor | None = None) -> dict[str, Tensor]:
+        """Cost of every term, unweighted, each of shape (B,)."""
+        step = self.step(x, target)
+        return {name: term(step) for name, term in self.terms.items()}
+
+    def loss(self, costs: dict[str, Tensor], progress: float = 1.0) -> Tensor:
+        """Weighted sum of the terms, averaged over the batch; nats per sample where all terms are.
+
+        ``progress`` in [0, 1] is how much of the training is done, for weights that warm up.
+        """
+        weights = self.weights(progress)
+        return torch.stack([weights[name] * cost.mean() for name, cost in costs.items()]).sum()
+
+    def weights(self, progress: float = 1.0) -> dict[str, float]:
+        """Weight of every term at this point of the training."""
+        return {name: term.weight_at(progress) for name, term in self.terms.items()}
+
+    def _code(self, x_in: Tensor) -> Code:
+        return self.bottleneck(self.network.encoder(x_in).float())

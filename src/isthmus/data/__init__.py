@@ -1,0 +1,7 @@
+"""Data: sources in, samples out."""
+
+from isthmus.data.builtin import BUILTINS
+from isthmus.data.samples import Samples
+from isthmus.data.sources import load
+
+__all__ = ["BUILTINS", "Samples", "load"]

@@ -1,0 +1,41 @@
+"""The errors and warnings of isthmus; all errors derive from `IsthmusError`."""
+
+
+class IsthmusError(Exception):
+    """Base of every error that isthmus raises on purpose."""
+
+
+class DataError(IsthmusError, ValueError):
+    """The data cannot be used as they are; the message says what was seen and what to do."""
+
+
+class DataSourceError(IsthmusError, OSError):
+    """A file, folder or remote data set cannot be read."""
+
+
+class ParameterError(IsthmusError, ValueError):
+    """A parameter has a value that does not fit."""
+
+
+class RunError(IsthmusError, OSError):
+    """A run folder is missing, damaged or not one of ours."""
+
+
+class MissingExtraError(IsthmusError, ImportError):
+    """An optional package is needed; the message names the extra that brings it."""
+
+
+class DivergedError(IsthmusError, ArithmeticError):
+    """Training met a NaN or an infinity; the model keeps its last good weights."""
+
+
+class IsthmusWarning(UserWarning):
+    """Base of every warning of isthmus."""
+
+
+class OvercompleteWarning(IsthmusWarning):
+    """The code is at least as wide as the data, and nothing else prevents the identity."""
+
+
+class CollapseWarning(IsthmusWarning):
+    """Most latents carry no information about the data."""

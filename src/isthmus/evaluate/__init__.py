@@ -1,0 +1,1 @@
+"""Bounds and metrics, each with its definition."""

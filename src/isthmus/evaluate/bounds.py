@@ -1,0 +1,79 @@
+"""Bounds on log p(x): always the same quantity, however the model was trained."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, Independent, Normal
+
+from isthmus.core import Composed
+from isthmus.terms import kl_per_latent
+
+# Draws decoded at once, in values: bounds the memory of a batch.
+_MOST_VALUES = 1 << 23
+
+
+def common_noise(n_draws: int, latent_dim: int, seed: int = 0) -> Tensor:
+    """Standard normal draws of shape (k, 1, latent_dim), shared by all rows.
+
+    Antithetic, and with second moment exactly the identity where there are enough draws, so that means of
+    quadratics come out exact: the ELBO of a linear Gaussian model has no sampling error. k is ``n_draws``, or
+    2 · latent_dim if that is more (up to 128 draws).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    half = max(1, n_draws // 2, min(latent_dim, 64))
+    noise = torch.randn(half, latent_dim, generator=generator, dtype=torch.float64)
+    if half >= latent_dim:
+        # noise = QR with QᵀQ = I, so the rows of √half · Q have second moment I.
+        noise = torch.linalg.qr(noise).Q * half**0.5
+    return torch.cat([noise, -noise]).float().unsqueeze(1)
+
+
+def draw(q: Distribution, noise: Tensor) -> Tensor:
+    """Samples of q made from standard normal ``noise``, of shape (k, B, latent_dim)."""
+    if isinstance(q, Independent) and isinstance(q.base_dist, Normal):
+        return q.mean + q.stddev * noise
+    return q.rsample(noise.shape[:1])
+
+
+def elbo(module: Composed, x: Tensor, noise: Tensor) -> Tensor:
+    """Evidence lower bound on log p(x) in nats, of shape (B,).
+
+    E_q[log p(x|z)] is a mean over ``noise``; the divergence is in closed form where there is one
+    (Kingma & Welling, 2014, eq. 7).
+    """
+    q = _posterior(module, x)
+    z = draw(q, noise)
+    prior = module.prior()
+    closed = kl_per_latent(q, prior)
+    divergence = (q.log_prob(z) - prior.log_prob(z)).mean(0) if closed is None else closed.sum(-1)
+    return module.decode(z).log_prob(x).mean(0) - divergence
+
+
+def log_weights(module: Composed, x: Tensor, noise: Tensor) -> Tensor:
+    """Logarithms of importance weights p(x, z) / q(z|x), of shape (k, B)."""
+    q = _posterior(module, x)
+    z = draw(q, noise)
+    return module.decode(z).log_prob(x) + module.prior().log_prob(z) - q.log_prob(z)
+
+
+def importance_weighted(module: Composed, x: Tensor, n_draws: int, generator: torch.Generator) -> Tensor:
+    """Importance-weighted bound on log p(x) with k = ``n_draws`` (Burda et al., 2016, eq. 8), of shape (B,).
+
+    It does not fall as k grows, and tends to log p(x).
+    """
+    per_pass = max(1, _MOST_VALUES // (len(x) * max(1, x[0].numel()) * module.likelihood.n_outputs))
+    parts = []
+    for start in range(0, n_draws, per_pass):
+        k = min(per_pass, n_draws - start)
+        noise = torch.randn(k, len(x), module.bottleneck.latent_dim_, generator=generator).to(x.device)
+        parts.append(log_weights(module, x, noise).double())
+    weights = torch.cat(parts)
+    return weights.logsumexp(0) - torch.tensor(float(n_draws), dtype=torch.float64, device=x.device).log()
+
+
+def _posterior(module: Composed, x: Tensor) -> Distribution:
+    q = module.encode(x).q
+    if q is None:
+        raise TypeError("a deterministic code has no bound")
+    return q

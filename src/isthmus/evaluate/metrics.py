@@ -1,0 +1,69 @@
+"""What `evaluate` reports, each with its definition."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from isthmus.terms import kl_per_latent
+
+if TYPE_CHECKING:
+    from isthmus.models.base import BaseAutoencoder
+
+METRICS = {
+    "n_samples": "rows that were evaluated",
+    "mse": "squared error of the reconstruction, averaged over rows and values, in squared data units",
+    "r2": "share of the variance (about the rows' own mean) that the reconstruction explains",
+    "psnr": "pictures only: 10 log10(range² / mse) in decibels, range 255 for uint8, else that of the training data",
+    "reconstruction_nll": "−log p(x | z = code) in nats per sample, at the deterministic code",
+    "elbo": "evidence lower bound on log p(x), nats per sample (Kingma & Welling, 2014)",
+    "bits_per_dim": "−elbo / (values per sample · ln 2); for a deterministic code, of reconstruction_nll",
+    "kl": "KL(q(z|x) ‖ p(z)), nats per sample",
+    "active_units": "latents whose posterior mean varies over the rows by more than 0.01 (Burda et al., 2016)",
+    "log_likelihood": "exact log p(x), nats per sample, where the model has one in closed form",
+}
+"""Key of `BaseAutoencoder.evaluate`, and what it means."""
+
+
+def evaluate(estimator: BaseAutoencoder, X: np.ndarray) -> dict[str, float]:
+    """Metrics of a fitted estimator on samples (n, *event), with the keys of `METRICS` that apply."""
+    from isthmus.models.fitting import active_units
+    from isthmus.models.inference import by_batch, score_rows
+
+    module, info = estimator.module_, estimator.info_
+    codes = by_batch(module, X, lambda x: module.encode(x).mean)
+    decoded = by_batch(module, codes, lambda z: module.decode(z).mean)
+    truth = np.asarray(X, dtype=np.float64)
+    mse = float(np.mean((decoded - truth) ** 2))
+    variance = float(np.mean((truth - truth.mean(0)) ** 2))
+    result = {"n_samples": float(len(X)), "mse": mse, "r2": 1 - mse / variance if variance > 0 else float("nan")}
+    if info.is_picture:
+        span = 255.0 if info.dtype == "uint8" and info.high > 1 else info.high - info.low
+        result["psnr"] = float(10 * np.log10(max(span, 1e-12) ** 2 / max(mse, 1e-12)))
+    nll = by_batch(module, X, lambda x: -module.decode(module.encode(x).mean).log_prob(x))
+    result["reconstruction_nll"] = float(nll.mean(dtype=np.float64))
+    bound = -result["reconstruction_nll"]
+    if module.bottleneck.stochastic:
+        bound = result["elbo"] = float(score_rows(module, X).mean(dtype=np.float64))
+        result["kl"] = float(divergences(estimator, X).sum(1).mean(dtype=np.float64))
+    result["bits_per_dim"] = -bound / (info.n_values * np.log(2))
+    result["active_units"] = float(active_units(estimator, codes))
+    return result
+
+
+def divergences(estimator: BaseAutoencoder, X: np.ndarray) -> np.ndarray:
+    """KL of each latent's posterior from the prior, in nats, of shape (n, latent_dim)."""
+    from isthmus.models.inference import by_batch
+
+    module = estimator.module_
+
+    def per_latent(x: torch.Tensor) -> torch.Tensor:
+        q, prior = module.encode(x).q, module.prior()
+        closed = None if q is None else kl_per_latent(q, prior)
+        if closed is None:
+            raise TypeError("only a Gaussian posterior and prior have a divergence per latent")
+        return closed
+
+    return by_batch(module, X, per_latent)

@@ -1,0 +1,102 @@
+"""Likelihoods of real numbers: Gaussian and Laplace, with a fixed or a learned scale."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution, Independent, Laplace, Normal
+
+from isthmus.errors import ParameterError
+from isthmus.likelihoods.base import Likelihood
+from isthmus.likelihoods.rescaled import Rescaled
+from isthmus.networks.scaling import Scaling
+
+if TYPE_CHECKING:
+    from isthmus.data.info import DataInfo
+
+# Below this share of the data's own spread a density measures rounding, not data: for pictures it is about a
+# quarter of a grey level, the spread of rounding to one (1/√12).
+_FLOOR = 3e-3
+# Adam moves a parameter by about the learning rate a step; the logarithm of the scale needs larger steps.
+_GAIN = 10.0
+
+
+class LocationScale(Likelihood):
+    """A location from the decoder and a scale that is learned once for all samples.
+
+    Parameters
+    ----------
+    scale : {"learned", "per_feature"} or float
+        ``"learned"``: one scale for all values, in network units (optimal-σ VAE; Rybkin et al., 2021).
+        ``"per_feature"``: one for each value. A number: fixed, in network units; the loss is then the plain
+        L2 (L1) loss divided by its unit, up to a constant.
+    """
+
+    n_outputs = 1
+    family: ClassVar[type[Normal] | type[Laplace]]
+    shift_: Tensor
+    unit_: Tensor
+    floor_: Tensor
+    raw_scale: Tensor
+
+    def __init__(self, scale: Literal["learned", "per_feature"] | float = "learned") -> None:
+        super().__init__()
+        self.scale = scale
+
+    def check(self, info: DataInfo) -> None:
+        if isinstance(self.scale, str) and self.scale not in ("learned", "per_feature"):
+            raise ParameterError(f"scale must be 'learned', 'per_feature' or a number, got {self.scale!r}")
+        if not isinstance(self.scale, str) and not 0 < self.scale < float("inf"):
+            raise ParameterError(f"a fixed scale must be positive and finite, got {self.scale}")
+
+    def setup(self, info: DataInfo, scaling: Scaling) -> None:
+        super().setup(info, scaling)
+        self.register_buffer("shift_", scaling.shift.clone())
+        self.register_buffer("unit_", scaling.scale.clone())
+        if not isinstance(self.scale, str):
+            self.register_buffer("floor_", torch.zeros(()))
+            self.register_buffer("raw_scale", torch.tensor(float(self.scale)).log() / _GAIN)
+            return
+        spread = (torch.tensor(info.std, dtype=self.unit_.dtype) / self.unit_).float()
+        overall = spread.square().mean().sqrt().clamp_min(1e-30)
+        self.register_buffer("floor_", _FLOOR * overall)
+        # An autoencoder that knows nothing yet is wrong by the spread of the data.
+        start = spread if self.scale == "per_feature" else overall
+        self.raw_scale = nn.Parameter(torch.maximum(start, self.floor_).log() / _GAIN)
+
+    @property
+    def spread(self) -> Tensor:
+        """Scale of the distribution, in network units."""
+        return (_GAIN * self.raw_scale).exp() + self.floor_
+
+    @torch.no_grad()
+    def set_spread(self, spread: float) -> None:
+        """Set the scale to a value found otherwise, or to the smallest there may be."""
+        above = torch.as_tensor(spread, dtype=self.raw_scale.dtype) - self.floor_
+        self.raw_scale.copy_(torch.maximum(above, 1e-3 * self.floor_).log() / _GAIN)
+
+    def forward(self, y: Tensor) -> Distribution:
+        location = y[..., 0]
+        base = self.family(location, self.spread.expand_as(location), validate_args=False)
+        base = Independent(base, self.n_event_, validate_args=False)
+        return Rescaled(base, self.shift_, self.unit_)
+
+
+class GaussianLikelihood(LocationScale):
+    """x ~ N(g(z), σ²): with a fixed σ, the squared L2 loss; with a learned one, that loss weighed rightly."""
+
+    family = Normal
+    names: ClassVar = {
+        "gaussian": {},
+        "gaussian_per_feature": {"scale": "per_feature"},
+        "l2": {"scale": 1.0},
+    }
+
+
+class LaplaceLikelihood(LocationScale):
+    """x ~ Laplace(g(z), b): the L1 loss, which outliers move less."""
+
+    family = Laplace
+    names: ClassVar = {"laplace": {}, "laplace_per_feature": {"scale": "per_feature"}, "l1": {"scale": 1.0}}

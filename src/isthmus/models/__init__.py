@@ -1,0 +1,14 @@
+"""The variants, one recipe per file; every module of this package is imported, and so registered."""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from isthmus.models.base import BaseAutoencoder
+
+for _module in iter_modules(__path__, prefix=f"{__name__}."):
+    import_module(_module.name)
+
+
+def models() -> dict[str, type[BaseAutoencoder]]:
+    """Every variant: its name on the command line and its class."""
+    return dict(sorted(BaseAutoencoder.registry.items()))

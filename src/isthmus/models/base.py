@@ -1,0 +1,370 @@
+"""The estimator behind every variant: scikit-learn's face on a composed model."""
+
+from __future__ import annotations
+
+import inspect
+from abc import abstractmethod
+from numbers import Integral
+from os import PathLike
+from typing import Any, ClassVar, Literal, TypedDict, Unpack
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from isthmus.core import Composed
+from isthmus.corruptions import NoCorruption
+from isthmus.errors import DataError, ParameterError
+from isthmus.evaluate.metrics import evaluate
+from isthmus.likelihoods import Likelihood
+from isthmus.models.fitting import fit_module
+from isthmus.models.inference import Posterior, by_batch, score_rows, weigh_rows
+from isthmus.models.inputs import read_samples, restore_shape
+from isthmus.networks import Network
+from isthmus.training import Trainer
+
+Scale = Literal["auto", "range", "standard", "center", "log", "none"]
+
+
+class Shared(TypedDict, total=False):
+    """Parameters that every variant takes."""
+
+    network: str | Network
+    likelihood: str | Likelihood
+    scaling: Scale
+    image_shape: tuple[int, ...] | None
+    max_epochs: int | Literal["auto"]
+    trainer: Trainer | None
+    random_state: int | np.random.RandomState | None
+    verbose: bool
+
+
+_SHARED_DOC = """network : "auto", "linear", "mlp", "conv" or Network
+        Encoder and decoder. A name is sized by the data; an `isthmus.networks` object is taken as it is.
+    likelihood : "auto", str or Likelihood
+        p(x|z): "gaussian" (learned scale), "gaussian_per_feature", "l2" (fixed scale), "laplace", "bernoulli",
+        "continuous_bernoulli", "categorical", "poisson", "negative_binomial", or an `isthmus.likelihoods` object.
+    scaling : {"auto", "range", "standard", "center", "log", "none"}
+        Units in which the network sees the data; scores stay in the data's own.
+    image_shape : tuple of int, optional
+        (H, W) or (H, W, C) of the pictures that the rows of a flat matrix hold.
+    max_epochs : int or "auto"
+        Passes over the training data.
+    trainer : Trainer, optional
+        Everything about optimisation.
+    random_state : int, RandomState or None
+        Seed of split, weights, order and noise. The same seed gives the same model on the same machine.
+    verbose : bool
+        Print what "auto" chose, and show a progress bar."""
+
+
+def _is_stochastic(estimator: BaseAutoencoder) -> bool:
+    if estimator.recipe()["bottleneck"].stochastic:
+        return True
+    raise AttributeError(
+        f"{type(estimator).__name__} has a deterministic code, so it has no posterior and no likelihood bound; use a VAE"
+    )
+
+
+class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Base of every variant. A subclass is a recipe: its parameters, and the parts that they pick.
+
+    A subclass defines ``name`` (its name on the command line), ``__init__`` (which passes ``**shared`` on) and
+    `recipe`. Registration, the signature and the documentation of the shared parameters follow.
+    """
+
+    name: ClassVar[str] = ""
+    registry: ClassVar[dict[str, type[BaseAutoencoder]]] = {}
+    prevents_identity: ClassVar[bool] = False
+    """Whether something other than a narrow code keeps the model from copying its input."""
+
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        "latent_dim": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "network": [str, Network],
+        "likelihood": [str, Likelihood],
+        "scaling": [StrOptions({"auto", "range", "standard", "center", "log", "none"})],
+        "image_shape": ["array-like", None],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "trainer": [Trainer, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        _spell_out_parameters(cls)
+        if cls.name:
+            BaseAutoencoder.registry[cls.name] = cls
+
+    def __init__(
+        self,
+        latent_dim: int | Literal["auto"] = "auto",
+        *,
+        network: str | Network = "auto",
+        likelihood: str | Likelihood = "auto",
+        scaling: Scale = "auto",
+        image_shape: tuple[int, ...] | None = None,
+        max_epochs: int | Literal["auto"] = "auto",
+        trainer: Trainer | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.latent_dim = latent_dim
+        self.network = network
+        self.likelihood = likelihood
+        self.scaling = scaling
+        self.image_shape = image_shape
+        self.max_epochs = max_epochs
+        self.trainer = trainer
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @abstractmethod
+    def recipe(self) -> dict[str, Any]:
+        """Parts of this variant: ``bottleneck``, ``prior``, ``terms``, and optionally ``corruption``.
+
+        A variant may also name the ``network``, ``likelihood`` or ``scaling`` that "auto" means for it.
+        """
+
+    # ------------------------------------------------------------------ fitting
+
+    def fit(self, X: Any, y: Any = None) -> BaseAutoencoder:
+        """Learn encoder and decoder from ``X``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d), (n, H, W) or (n, H, W, C), path, or built-in name
+            Data, in any units. uint8 pictures stay uint8 in memory.
+        y : ignored
+            For pipelines.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        DataError, ParameterError
+            Data or parameters that cannot be used; the message says what to do.
+        DivergedError
+            A cost became NaN or infinite; the estimator is fitted with the last good weights.
+        KeyboardInterrupt
+            After Ctrl-C, with the best weights so far in place: the estimator can be used and saved.
+        """
+        self._check_parameters()
+        fit_module(self, read_samples(self, X, fitting=True))
+        return self
+
+    # ---------------------------------------------------------------- code
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Codes of ``X``: the posterior mean, without any noise.
+
+        Returns
+        -------
+        Z : ndarray of shape (n, latent_dim), float32
+        """
+        samples = self._read(X)
+        return by_batch(self.module_, samples, lambda x: self.module_.encode(x).mean)
+
+    def inverse_transform(self, Z: Any) -> np.ndarray:
+        """Decode codes of shape (n, latent_dim): the mean of p(x|z), in the shape and units of the data."""
+        check_is_fitted(self)
+        codes = np.asarray(Z, dtype=np.float32)
+        if codes.ndim != 2 or codes.shape[1] != self.latent_dim_:
+            raise DataError(f"codes must have shape (n, {self.latent_dim_}), and these have {codes.shape}")
+        return restore_shape(self, by_batch(self.module_, codes, lambda z: self.module_.decode(z).mean))
+
+    def reconstruct(self, X: Any) -> np.ndarray:
+        """Encode and decode ``X``, in its own shape and units."""
+        return self.inverse_transform(self._codes(X))
+
+    @available_if(_is_stochastic)
+    def posterior(self, X: Any) -> Posterior:
+        """q(z|x) of every row, with ``mean`` and ``std`` of shape (n, latent_dim) and ``sample(n)``."""
+        samples = self._read(X)
+
+        def both(x: torch.Tensor) -> torch.Tensor:
+            q = self.module_.encode(x).q
+            assert q is not None  # `available_if` has asked
+            return torch.stack([q.mean, q.stddev], 1)
+
+        moments = by_batch(self.module_, samples, both)
+        return Posterior(moments[:, 0], moments[:, 1])
+
+    # ---------------------------------------------------------------- density
+
+    def sample(
+        self,
+        n_samples: int = 1,
+        *,
+        random_state: int | np.random.RandomState | None = None,
+        noise: bool | Literal["auto"] = "auto",
+    ) -> np.ndarray:
+        """Draw new data: codes from the prior, decoded.
+
+        Parameters
+        ----------
+        n_samples : int
+            How many.
+        random_state : int, RandomState or None
+            Seed of the draw.
+        noise : bool or "auto"
+            Whether to draw from p(x|z) rather than return its mean. ``"auto"``: yes for tables, whose spread would
+            otherwise come out too small; no for pictures, where the noise is grain.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, *shape of a sample)
+        """
+        check_is_fitted(self)
+        if n_samples < 1:
+            raise ParameterError(f"n_samples must be at least 1, got {n_samples}")
+        if noise == "auto":
+            noise = not self.info_.is_picture
+        seed = check_random_state(random_state).randint(2**31 - 1)
+        with torch.random.fork_rng(), torch.no_grad():
+            torch.manual_seed(seed)
+            codes = self.module_.prior().sample(torch.Size([n_samples])).cpu().numpy()
+
+            def decode(z: torch.Tensor) -> torch.Tensor:
+                p = self.module_.decode(z)
+                return p.sample() if noise else p.mean
+
+            return restore_shape(self, by_batch(self.module_, codes, decode))
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Lower bound on log p(x) of every row, in nats, in the data's own units.
+
+        A model with a deterministic code has no density of its own; it gives log p(x | z = f(x)), which ranks
+        rows by how well they are reconstructed but is not a bound on log p(x).
+
+        Returns
+        -------
+        scores : ndarray of shape (n,), float32
+        """
+        samples = self._read(X, supported=True)
+        return score_rows(self.module_, samples)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean of `score_samples`, for model selection: higher is better."""
+        return float(np.mean(self.score_samples(X), dtype=np.float64))
+
+    @available_if(_is_stochastic)
+    def log_likelihood(
+        self, X: Any, n_samples: int = 1000, *, random_state: int | np.random.RandomState | None = 0
+    ) -> np.ndarray:
+        """Importance-weighted estimate of log p(x) of every row, in nats.
+
+        A lower bound on average, tighter than `score_samples`, that does not fall as ``n_samples`` grows and
+        tends to log p(x) (Burda et al., 2016).
+
+        Parameters
+        ----------
+        X : array-like
+            Data.
+        n_samples : int
+            Importance samples per row; all are used, whatever the memory.
+        random_state : int, RandomState or None
+            Seed of the importance samples.
+
+        Returns
+        -------
+        log_p : ndarray of shape (n,), float64
+        """
+        samples = self._read(X, supported=True)
+        if n_samples < 1:
+            raise ParameterError(f"n_samples must be at least 1, got {n_samples}")
+        seed = check_random_state(random_state).randint(2**31 - 1)
+        return weigh_rows(self.module_, samples, n_samples, seed)
+
+    # ---------------------------------------------------------------- looking
+
+    def evaluate(self, X: Any) -> dict[str, float]:
+        """Every metric that applies, as one flat dict; `isthmus.evaluate.METRICS` documents the keys."""
+        return evaluate(self, self._read(X, supported=True))
+
+    def describe(self) -> str:
+        """What the model is, and what "auto" chose and why, as text."""
+        check_is_fitted(self)
+        lines = [f"{type(self).__name__} on {self.info_.n_samples:,} samples of shape {self.info_.shape}"]
+        lines += [f"  {name:<12} {choice.value}: {choice.reason}" for name, choice in self.choices_.items()]
+        lines.append(f"  {'parameters':<12} {self.n_parameters_:,}")
+        if self.best_epoch_:
+            lines.append(f"  {'best epoch':<12} {self.best_epoch_} of {len(self.history_['epoch'])}")
+        return "\n".join(lines)
+
+    def save(self, path: str | PathLike[str], *, overwrite: bool = False) -> None:
+        """Write a run folder, which `isthmus.load` reads. An existing run is replaced only if asked to."""
+        from isthmus.runs import save_run
+
+        check_is_fitted(self)
+        save_run(self, path, overwrite=overwrite)
+
+    @property
+    def n_parameters_(self) -> int:
+        """Trained numbers."""
+        return sum(p.numel() for p in self.module_.parameters())
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.latent_dim_
+
+    # ---------------------------------------------------------------- inside
+
+    def compose(self, parts: dict[str, Any]) -> Composed:
+        """The composed model of chosen ``network``, ``likelihood`` and ``scaling``, not yet set up."""
+        own = {"corruption": NoCorruption(), **self.recipe()}
+        return Composed(**{**own, **parts})
+
+    def __sklearn_tags__(self):  # noqa: ANN204 (scikit-learn's class)
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "module_")
+
+    def _read(self, X: Any, *, supported: bool = False) -> np.ndarray:
+        check_is_fitted(self)
+        samples = read_samples(self, X, fitting=False)
+        if supported:
+            from isthmus.data.info import describe_data
+
+            self.module_.likelihood.check(describe_data(samples))
+        return samples
+
+    def _codes(self, X: Any) -> np.ndarray:
+        return BaseAutoencoder.transform(self, X)
+
+    def _check_parameters(self) -> None:
+        try:
+            validate_parameter_constraints(
+                self._parameter_constraints, self.get_params(deep=False), caller_name=type(self).__name__
+            )
+        except ValueError as error:
+            raise ParameterError(str(error)) from None
+        if self.trainer is not None:
+            self.trainer.validate()
+
+
+def _spell_out_parameters(cls: type[BaseAutoencoder]) -> None:
+    """Put the shared parameters where ``**shared`` stands, in the signature and in the docstring.
+
+    scikit-learn's ``get_params``, the command line, and the studio's forms all read the signature.
+    """
+    own = inspect.signature(cls.__init__, eval_str=False)
+    if any(p.kind is p.VAR_KEYWORD for p in own.parameters.values()):
+        parent = inspect.signature(BaseAutoencoder.__init__)
+        named = [p for p in own.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        inherited = [p for name, p in parent.parameters.items() if name not in own.parameters]
+        cls.__init__.__signature__ = own.replace(parameters=[*named, *inherited])  # pyright: ignore[reportFunctionMemberAccess]
+    cls.__doc__ = (cls.__doc__ or "").replace("%(shared)s", _SHARED_DOC)
+
+
+__all__ = ["BaseAutoencoder", "Shared", "Unpack"]

@@ -1,0 +1,167 @@
+"""One fit: split, choose, compose, train, and record."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+
+from isthmus.data.info import DataInfo, describe_data, with_range_of
+from isthmus.errors import CollapseWarning, OvercompleteWarning
+from isthmus.models.auto import (
+    Choice,
+    choose_latent_dim,
+    choose_likelihood,
+    choose_max_epochs,
+    choose_network,
+    choose_scaling,
+)
+from isthmus.training.callbacks import Callback, ProgressBar
+from isthmus.training.checkpoint import Checkpoint, Position
+from isthmus.training.loggers import make_logger
+from isthmus.training.loop import Loop, Split
+from isthmus.training.runtime import random_numbers
+from isthmus.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from isthmus.core import Composed
+    from isthmus.models.base import BaseAutoencoder
+
+_FEWEST_TO_SPLIT = 20
+_MOST_CODES = 20_000
+ACTIVE = 1e-2
+"""Variance of the posterior mean over the data above which a latent counts as active (Burda et al., 2016)."""
+
+
+def fit_module(estimator: BaseAutoencoder, X: np.ndarray) -> None:
+    """Train ``estimator`` on samples (n, *event) and set its fitted attributes."""
+    trainer = estimator.trainer or Trainer()
+    checkpoint = Checkpoint.load(Path(trainer.checkpoint)) if trainer.resume and trainer.checkpoint else None
+    seed = check_random_state(estimator.random_state).randint(2**31 - 1)
+    position = checkpoint.position if checkpoint else Position(seed)
+    split = split_rows(len(X), trainer.validation_fraction, position.seed)
+    info = describe_split(X, split)
+    latent_dim, choices = prepare(estimator, info, position.seed)
+    n_batches = -(-len(split.train) // trainer.resolve_batch_size(len(split.train)))
+    n_epochs, choices["max_epochs"] = choose_max_epochs(estimator.max_epochs, n_batches)
+    callbacks = _callbacks(estimator, trainer)
+    loop = Loop(
+        estimator.module_,
+        X,
+        split,
+        trainer=trainer,
+        n_epochs=n_epochs,
+        position=position,
+        fingerprint=_fingerprint(estimator, X),
+        callbacks=callbacks,
+    )
+    estimator.choices_ = choices
+    if estimator.verbose:
+        print(estimator.describe())
+    try:
+        for callback in callbacks:
+            callback.on_fit_start(estimator.get_params(deep=False), n_epochs)
+        loop.run(checkpoint)
+    finally:
+        for callback in callbacks:
+            callback.on_fit_end()
+        history = loop.position.history
+        estimator.history_ = {name: [row[name] for row in history] for name in history[0]} if history else {}
+        estimator.best_epoch_ = loop.position.best_epoch
+        finish(estimator, X[split.train[:_MOST_CODES]])
+    _warn_of_collapse(estimator, latent_dim)
+
+
+def prepare(estimator: BaseAutoencoder, info: DataInfo, seed: int) -> tuple[int, dict[str, Choice]]:
+    """Choose the parts for these data and lay out the module, with weights drawn from ``seed``."""
+    latent_dim, width = choose_latent_dim(estimator.latent_dim, info)
+    wishes = {name: _wish(estimator, name) for name in ("likelihood", "scaling", "network")}
+    likelihood, likely = choose_likelihood(wishes["likelihood"], info)
+    scaling, scaled = choose_scaling(wishes["scaling"], likelihood, info)
+    network, networked = choose_network(wishes["network"], info)
+    _warn_of_identity(estimator, latent_dim, info)
+    with random_numbers(seed, torch.device("cpu")):
+        module = estimator.compose({"network": network, "likelihood": likelihood, "scaling": scaling})
+        estimator.module_ = module.setup(info, latent_dim)
+    estimator.info_, estimator.latent_dim_ = info, latent_dim
+    estimator.history_, estimator.best_epoch_ = {}, 0
+    return latent_dim, {"latent_dim": width, "likelihood": likely, "scaling": scaled, "network": networked}
+
+
+def _wish(estimator: BaseAutoencoder, name: str) -> Any:
+    """What the user asked for, or what the variant prefers if that is "auto"."""
+    value = getattr(estimator, name)
+    return estimator.recipe().get(name, value) if isinstance(value, str) and value == "auto" else value
+
+
+def split_rows(n: int, fraction: float, seed: int) -> Split:
+    """Hold out a random part to choose the best epoch, unless there are too few rows."""
+    n_validation = round(n * fraction) if n >= _FEWEST_TO_SPLIT else 0
+    order = np.random.RandomState(seed).permutation(n)
+    return Split(np.sort(order[n_validation:]), np.sort(order[:n_validation]))
+
+
+def describe_split(X: np.ndarray, split: Split) -> DataInfo:
+    """Moments of the training part; range and kind of all rows, whose support is checked once, at the door."""
+    info = describe_data(X, split.train)
+    return with_range_of(info, describe_data(X, split.validation)) if len(split.validation) else info
+
+
+def active_units(estimator: BaseAutoencoder, codes: np.ndarray) -> int:
+    """How many latents vary over the data by more than `ACTIVE`."""
+    return int((codes.var(0) > ACTIVE).sum())
+
+
+def finish(estimator: BaseAutoencoder, rows: np.ndarray) -> None:
+    """What is learned from the codes once the weights stand: a fitted prior, and how many latents are in use."""
+    from isthmus.models.inference import by_batch
+
+    module: Composed = estimator.module_
+    codes = by_batch(module, rows[:_MOST_CODES], lambda x: module.encode(x).mean)
+    module.prior.fit(torch.from_numpy(codes))
+    estimator.active_units_ = active_units(estimator, codes)
+
+
+def _callbacks(estimator: BaseAutoencoder, trainer: Trainer) -> list[Callback]:
+    callbacks: list[Callback] = [ProgressBar()] if estimator.verbose else []
+    callbacks += [make_logger(name, Path(trainer.log_dir)) for name in trainer.loggers]
+    return [*callbacks, *trainer.callbacks]
+
+
+def _fingerprint(estimator: BaseAutoencoder, X: np.ndarray) -> str:
+    """Hash of the data (a spread of rows) and of everything that shapes the training."""
+    rows = X[:: max(1, len(X) // 512)]
+    params: dict[str, Any] = {k: v for k, v in estimator.get_params().items() if not _is_bookkeeping(k)}
+    text = json.dumps([type(estimator).__name__, X.shape, X.dtype.name, params], default=repr, sort_keys=True)
+    return hashlib.sha256(text.encode() + np.ascontiguousarray(rows).tobytes()).hexdigest()
+
+
+def _is_bookkeeping(name: str) -> bool:
+    names = ("resume", "checkpoint", "checkpoint_every", "callbacks", "loggers", "log_dir", "device")
+    return name in ("verbose", "trainer", *(f"trainer__{n}" for n in names))
+
+
+def _warn_of_identity(estimator: BaseAutoencoder, latent_dim: int, info: DataInfo) -> None:
+    if latent_dim >= info.n_values and not estimator.prevents_identity:
+        warnings.warn(
+            f"latent_dim={latent_dim} is at least as wide as the data ({info.n_values} values), so copying the input is "
+            "the easiest solution and nothing need be learned; use a smaller latent_dim, or a VAE",
+            OvercompleteWarning,
+            stacklevel=4,
+        )
+
+
+def _warn_of_collapse(estimator: BaseAutoencoder, latent_dim: int) -> None:
+    if estimator.module_.bottleneck.stochastic and estimator.active_units_ <= latent_dim // 10:
+        warnings.warn(
+            f"the posterior has collapsed: {estimator.active_units_} of {latent_dim} latents vary with the data; try "
+            "kl_warmup=0.5, a smaller beta, more epochs, or a likelihood with a learned scale",
+            CollapseWarning,
+            stacklevel=4,
+        )

@@ -1,0 +1,71 @@
+"""A trained model over many rows, in batches that fit in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+from torch import Tensor
+
+from isthmus.core import Composed
+from isthmus.evaluate.bounds import common_noise, elbo, importance_weighted
+
+_MOST_VALUES = 1 << 22
+_MOST_ROWS = 1024
+SCORE_DRAWS = 32
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """q(z|x) of every row: a Gaussian with diagonal covariance.
+
+    Parameters
+    ----------
+    mean, std : ndarray of shape (n, latent_dim)
+        Moments.
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
+
+    def sample(self, n: int = 1, *, random_state: int | np.random.RandomState | None = None) -> np.ndarray:
+        """Draw ``n`` codes per row, of shape (n, rows, latent_dim)."""
+        noise = check_random_state(random_state).standard_normal((n, *self.mean.shape))
+        return (self.mean + self.std * noise).astype(self.mean.dtype)
+
+
+@torch.no_grad()
+def by_batch(
+    module: Composed, rows: np.ndarray, function: Callable[[Tensor], Tensor], *, copies: int = 1
+) -> np.ndarray:
+    """Apply ``function`` to batches of ``rows`` and join what it returns.
+
+    ``copies`` is how many decoded samples a row costs, which shrinks the batch.
+    """
+    module.eval()
+    device = module.prior().mean.device
+    values = max(1, rows[0].size) * module.likelihood.n_outputs * copies
+    size = max(1, min(_MOST_ROWS, _MOST_VALUES // values))
+    # torch.tensor copies: a read-only or memory-mapped array may not be handed over.
+    parts = [
+        function(torch.tensor(rows[start : start + size], device=device)).cpu().numpy()
+        for start in range(0, len(rows), size)
+    ]
+    return np.concatenate(parts)
+
+
+def score_rows(module: Composed, rows: np.ndarray) -> np.ndarray:
+    """`BaseAutoencoder.score_samples`: the same noise for every row, so that no row depends on another."""
+    if not module.bottleneck.stochastic:
+        return by_batch(module, rows, lambda x: module.decode(module.encode(x).z).log_prob(x))
+    noise = common_noise(SCORE_DRAWS, module.bottleneck.latent_dim_).to(module.prior().mean.device)
+    return by_batch(module, rows, lambda x: elbo(module, x, noise), copies=len(noise))
+
+
+def weigh_rows(module: Composed, rows: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
+    """`BaseAutoencoder.log_likelihood`."""
+    generator = torch.Generator().manual_seed(seed)
+    return by_batch(module, rows, lambda x: importance_weighted(module, x, n_draws, generator), copies=min(n_draws, 64))

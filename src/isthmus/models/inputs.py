@@ -1,0 +1,117 @@
+"""From what a user passes to an array of samples, and back to the user's shape."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_array, validate_data
+
+from isthmus.errors import DataError, ParameterError
+
+# torch lacks kernels for these; each goes to the next type that holds all its values.
+_WIDER = {"float16": "float32", "uint16": "int32", "uint32": "int64", "uint64": "float64", "longdouble": "float64"}
+
+
+def read_samples(estimator: Any, X: Any, *, fitting: bool) -> np.ndarray:
+    """Validate ``X`` for this estimator and return it as (n, *event), in a dtype that torch knows.
+
+    Parameters
+    ----------
+    estimator : BaseAutoencoder
+        Fitting records the shape of its data and the names of the features; otherwise they are compared.
+    X : array-like, DataFrame, tensor, dataset with ``__len__`` and ``__getitem__``, path, or built-in name
+        (n, d), (n, H, W) or (n, H, W, C).
+    fitting : bool
+        Whether this is the training data.
+
+    Raises
+    ------
+    DataError
+        The data are empty, not numbers, not finite, or of another shape than what the estimator was fitted on.
+    """
+    X = _load(X)
+    try:
+        ndim = np.ndim(X)
+        array = _read_pictures(estimator, X, fitting) if ndim > 2 else _read_table(estimator, X, fitting)
+    except DataError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise DataError(str(error)) from None
+    array = _known_dtype(array)
+    if estimator.image_shape is not None and array.ndim == 2:
+        array = array.reshape(len(array), *_image_shape(estimator.image_shape, array.shape[1]))
+    return array
+
+
+def restore_shape(estimator: Any, samples: np.ndarray) -> np.ndarray:
+    """(..., *event) to the shape that the training data came in: rows, if ``image_shape`` made pictures of rows."""
+    event = estimator.info_.shape
+    if not estimator.is_flat_ or len(event) == 1:
+        return samples
+    return samples.reshape(*samples.shape[: samples.ndim - len(event)], -1)
+
+
+def _load(X: Any) -> Any:
+    if isinstance(X, str | os.PathLike):
+        from isthmus.data import load
+
+        return load(X).X
+    if hasattr(X, "detach") and hasattr(X, "cpu"):
+        return X.detach().cpu().numpy()
+    if hasattr(X, "__getitem__") and hasattr(X, "__len__") and not _is_arraylike(X):
+        items = [X[i] for i in range(len(X))]
+        return np.stack([np.asarray(item[0] if isinstance(item, tuple) else item) for item in items])
+    return X
+
+
+def _is_arraylike(X: Any) -> bool:
+    return isinstance(X, list | tuple) or any(
+        hasattr(X, name) for name in ("__array__", "__dataframe__", "iloc", "toarray", "__array_interface__")
+    )
+
+
+def _read_table(estimator: Any, X: Any, fitting: bool) -> np.ndarray:
+    array = validate_data(estimator, X, reset=fitting, dtype="numeric", ensure_min_samples=2 if fitting else 1)
+    if fitting:
+        estimator.is_flat_ = True
+    elif not estimator.is_flat_:
+        raise ValueError(f"X has shape {array.shape}, but the model was fitted on pictures {estimator.info_.shape}")
+    return array
+
+
+def _read_pictures(estimator: Any, X: Any, fitting: bool) -> np.ndarray:
+    array = check_array(
+        X, dtype="numeric", allow_nd=True, ensure_min_samples=2 if fitting else 1, estimator=estimator, input_name="X"
+    )
+    if array.ndim not in (3, 4):
+        raise ValueError(f"pictures are (n, H, W) or (n, H, W, C), and X has shape {array.shape}")
+    if 0 in array.shape:
+        raise ValueError(f"X has shape {array.shape}: there is nothing to learn from")
+    if fitting:
+        estimator.is_flat_ = False
+        estimator.n_features_in_ = math.prod(array.shape[1:])
+        if hasattr(estimator, "feature_names_in_"):
+            del estimator.feature_names_in_
+    elif array.shape[1:] != estimator.info_.shape:
+        raise ValueError(
+            f"X holds samples of shape {array.shape[1:]}, but the model was fitted on samples of shape "
+            f"{estimator.info_.shape}"
+        )
+    return array
+
+
+def _image_shape(image_shape: Any, n_features: int) -> tuple[int, ...]:
+    shape = tuple(int(side) for side in image_shape)
+    if len(shape) not in (2, 3) or math.prod(shape) != n_features:
+        raise ParameterError(
+            f"image_shape={shape} does not fit rows of {n_features} values; it must be (H, W) or (H, W, C) with that product"
+        )
+    return shape
+
+
+def _known_dtype(array: np.ndarray) -> np.ndarray:
+    name = "longdouble" if array.dtype == np.longdouble and array.dtype.itemsize > 8 else array.dtype.name
+    return array.astype(_WIDER.get(name, array.dtype.newbyteorder("=")), copy=False)

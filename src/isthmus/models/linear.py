@@ -1,0 +1,165 @@
+"""The linear autoencoder: principal component analysis, in closed form or by gradient."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal, Unpack
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import StrOptions
+
+from isthmus.bottlenecks import Deterministic
+from isthmus.data.info import describe_data
+from isthmus.errors import ParameterError
+from isthmus.models.base import BaseAutoencoder, Shared
+from isthmus.models.fitting import finish, fit_module, prepare
+from isthmus.models.inputs import read_samples
+from isthmus.networks import Linear
+from isthmus.principal import Principal, moments, polish, principal_components, within
+from isthmus.priors import FittedGaussian
+from isthmus.terms import NLL
+
+
+class LinearAutoencoder(BaseAutoencoder):
+    """Linear encoder and decoder under the squared L2 loss: exactly principal component analysis.
+
+    The optimum spans the leading principal components (Baldi & Hornik, 1989). Both solvers return them
+    orthonormal, in order of decreasing variance, each with its largest weight positive, as scikit-learn's
+    PCA does. Seen as probabilistic PCA (Tipping & Bishop, 1999) the model has an exact log-likelihood, which
+    `score_samples` and `log_likelihood` return.
+
+    Parameters
+    ----------
+    latent_dim : int or "auto"
+        Number of components.
+    solver : {"svd", "gradient"}
+        ``"svd"``: closed form, from the eigenvectors of the covariance. ``"gradient"``: the training loop of every
+        other variant, then full-batch L-BFGS down to the optimum.
+    %(shared)s
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (latent_dim, d)
+        Principal axes.
+    mean_ : ndarray of shape (d,)
+        Mean of the training data.
+    explained_variance_, explained_variance_ratio_ : ndarray of shape (latent_dim,)
+        Variance of each code, with n − 1 in the denominator, and its share of the total.
+    noise_variance_ : float
+        Mean of the variances left out: σ² of probabilistic PCA.
+
+    Notes
+    -----
+    ``network``, ``likelihood`` and ``scaling`` are what makes the model linear: they must stay "auto".
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from isthmus import LinearAutoencoder
+    >>> X = load_iris().data
+    >>> ae = LinearAutoencoder(latent_dim=2).fit(X)
+    >>> ae.explained_variance_ratio_.round(3)
+    array([0.925, 0.053])
+    """
+
+    name = "linear"
+    _parameter_constraints: ClassVar = {
+        **BaseAutoencoder._parameter_constraints,
+        "solver": [StrOptions({"svd", "gradient"})],
+    }
+
+    def __init__(
+        self,
+        latent_dim: int | Literal["auto"] = "auto",
+        *,
+        solver: Literal["svd", "gradient"] = "svd",
+        **shared: Unpack[Shared],
+    ) -> None:
+        super().__init__(latent_dim, **shared)
+        self.solver = solver
+
+    def recipe(self) -> dict[str, Any]:
+        return {
+            "bottleneck": Deterministic(),
+            "prior": FittedGaussian(),
+            "terms": [NLL()],
+            "network": "linear",
+            "likelihood": "gaussian",
+            "scaling": "center",
+        }
+
+    def fit(self, X: Any, y: Any = None) -> LinearAutoencoder:
+        self._check_parameters()
+        self._check_linear()
+        samples = read_samples(self, X, fitting=True)
+        most = min(len(samples), samples[0].size)
+        if self.latent_dim != "auto" and self.latent_dim > most:
+            raise ParameterError(
+                f"latent_dim={self.latent_dim} is more than the {most} components that {len(samples)} samples of "
+                f"{samples[0].size} values have"
+            )
+        if self.solver == "svd":
+            self._fit_svd(samples)
+        else:
+            self._fit_gradient(samples)
+        return self
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Exact log p(x) of every row under probabilistic PCA, in nats (Tipping & Bishop, 1999, eq. 4).
+
+        Returns
+        -------
+        scores : ndarray of shape (n,), float64
+        """
+        return self.principal_.log_likelihood(self._read(X, supported=True))
+
+    def log_likelihood(self, X: Any, n_samples: int = 1, *, random_state: Any = None) -> np.ndarray:
+        """The same as `score_samples`: exact, so there is nothing to sample and the other arguments are ignored."""
+        return self.score_samples(X)
+
+    def evaluate(self, X: Any) -> dict[str, float]:
+        exact = float(np.mean(self.score_samples(X)))
+        return super().evaluate(X) | {"log_likelihood": exact}
+
+    def _fit_svd(self, samples: np.ndarray) -> None:
+        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        info = describe_data(samples)
+        prepare(self, info, seed)
+        self._install(principal_components(samples, self.latent_dim_))
+        finish(self, samples)
+
+    def _fit_gradient(self, samples: np.ndarray) -> None:
+        fit_module(self, samples)
+        decoder = self.module_.network.decoder[0].weight.detach().cpu()
+        statistics = moments(samples)
+        basis = polish(statistics, decoder)
+        self._install(within(statistics, basis, self.latent_dim_))
+        finish(self, samples)
+
+    @torch.no_grad()
+    def _install(self, principal: Principal) -> None:
+        """Write the solution into the module, whose input is centred on the mean already."""
+        self.principal_ = principal
+        self.components_, self.mean_ = principal.components, principal.mean
+        self.explained_variance_ = principal.variance
+        self.explained_variance_ratio_ = principal.variance / max(principal.total_variance, 1e-300)
+        self.noise_variance_ = principal.noise_variance
+        module, axes = self.module_, torch.from_numpy(principal.components)
+        module.scaling.shift.copy_(torch.from_numpy(principal.mean).reshape(self.info_.shape))
+        module.likelihood.shift_.copy_(module.scaling.shift)
+        encoder, decoder = module.network.encoder[1], module.network.decoder[0]
+        encoder.weight.copy_(axes)
+        decoder.weight.copy_(axes.T)
+        encoder.bias.zero_()
+        decoder.bias.zero_()
+        left = principal.total_variance - principal.variance.sum()
+        module.likelihood.set_spread((max(left, 0.0) / len(principal.mean)) ** 0.5)
+
+    def _check_linear(self) -> None:
+        for name, fine in (("network", Linear), ("likelihood", ()), ("scaling", ())):
+            value = getattr(self, name)
+            if value not in ("auto", self.recipe()[name]) and not isinstance(value, fine):
+                raise ParameterError(
+                    f"a LinearAutoencoder has {name}={self.recipe()[name]!r}, got {value!r}; use Autoencoder for others"
+                )

@@ -1,0 +1,81 @@
+"""The variational autoencoder."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, ClassVar, Literal, Unpack
+
+from sklearn.utils._param_validation import Interval
+
+from isthmus.bottlenecks import DiagonalGaussian
+from isthmus.models.base import BaseAutoencoder, Shared
+from isthmus.priors import StandardNormal
+from isthmus.terms import KL, NLL
+
+
+class VAE(BaseAutoencoder):
+    """Variational autoencoder: a code with a distribution, from which new data can be drawn.
+
+    Maximises the evidence lower bound E_q[log p(x|z)] − β KL(q(z|x) ‖ N(0, I)), with a Gaussian posterior sampled
+    by reparameterisation (Kingma & Welling, 2014, eqs. 3 and 10). With a linear network and a Gaussian
+    likelihood it is probabilistic principal component analysis (Lucas et al., 2019).
+
+    Parameters
+    ----------
+    latent_dim : int or "auto"
+        Width of the code.
+    beta : float
+        Weight of the divergence (β-VAE; Higgins et al., 2017). It multiplies exactly the KL in nats.
+    kl_warmup : float
+        Share of the training, in [0, 1], over which that weight grows from 0, against collapse.
+    free_bits : float
+        Nats per latent and sample that cost nothing.
+    %(shared)s
+
+    Attributes
+    ----------
+    module_ : Composed
+        The trained model.
+    history_ : dict of str to list
+        Metrics per epoch; losses in nats per sample.
+    latent_dim_, best_epoch_, active_units_ : int
+        Width of the code; epoch whose weights were kept; latents that vary with the data.
+    choices_ : dict
+        What "auto" came to, and why.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from isthmus import VAE
+    >>> X = load_digits().images
+    >>> vae = VAE(latent_dim=8, max_epochs=2, random_state=0).fit(X)
+    >>> vae.transform(X).shape, vae.sample(3).shape, vae.score_samples(X[:5]).shape
+    ((1797, 8), (3, 8, 8), (5,))
+    """
+
+    name = "vae"
+    prevents_identity = True
+    _parameter_constraints: ClassVar = {
+        **BaseAutoencoder._parameter_constraints,
+        "beta": [Interval(Real, 0, None, closed="left")],
+        "kl_warmup": [Interval(Real, 0, 1, closed="both")],
+        "free_bits": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        latent_dim: int | Literal["auto"] = "auto",
+        *,
+        beta: float = 1.0,
+        kl_warmup: float = 0.0,
+        free_bits: float = 0.0,
+        **shared: Unpack[Shared],
+    ) -> None:
+        super().__init__(latent_dim, **shared)
+        self.beta = beta
+        self.kl_warmup = kl_warmup
+        self.free_bits = free_bits
+
+    def recipe(self) -> dict[str, Any]:
+        kl = KL(self.beta, self.kl_warmup, self.free_bits)
+        return {"bottleneck": DiagonalGaussian(), "prior": StandardNormal(), "terms": [NLL(), kl]}

@@ -1,0 +1,8 @@
+"""Pairs of encoder and decoder."""
+
+from isthmus.networks.base import Network
+from isthmus.networks.conv import Conv
+from isthmus.networks.mlp import MLP, Linear
+from isthmus.networks.scaling import Scaling
+
+__all__ = ["MLP", "Conv", "Linear", "Network", "Scaling"]

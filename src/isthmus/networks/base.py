@@ -1,0 +1,95 @@
+"""What every network has in common, and the pieces that they share."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Literal, get_args
+
+from torch import Tensor, nn
+
+from isthmus.core import Part
+from isthmus.errors import ParameterError
+
+Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"]
+Normalization = Literal["batch", "layer"]
+
+_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": lambda: nn.LeakyReLU(0.1),
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+}
+
+
+class Network(Part):
+    """A pair of encoder and decoder.
+
+    ``encoder`` maps scaled data (B, *event) to features (B, n_features); ``decoder`` maps codes
+    (B, latent_dim) to (B, *event, n_outputs), where n_outputs is what the likelihood needs for each value.
+    """
+
+    encoder: nn.Module
+    decoder: nn.Module
+
+    def setup(self, *, event_shape: tuple[int, ...], n_features: int, latent_dim: int, n_outputs: int) -> None:
+        """Create both networks for data of this shape."""
+        self.encoder = self.make_encoder(event_shape, n_features)
+        self.decoder = self.make_decoder(event_shape, latent_dim, n_outputs)
+
+    @abstractmethod
+    def make_encoder(self, event_shape: tuple[int, ...], n_features: int) -> nn.Module:
+        """Module from (B, *event_shape) to (B, n_features)."""
+
+    @abstractmethod
+    def make_decoder(self, event_shape: tuple[int, ...], latent_dim: int, n_outputs: int) -> nn.Module:
+        """Module from (B, latent_dim) to (B, *event_shape, n_outputs)."""
+
+
+class Flatten(nn.Module):
+    """(B, *event) to (B, d)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(len(x), -1)
+
+
+class Unflatten(nn.Module):
+    """(B, d * n_outputs) to (B, *event, n_outputs)."""
+
+    def __init__(self, event_shape: tuple[int, ...], n_outputs: int) -> None:
+        super().__init__()
+        self.shape = (*event_shape, n_outputs)
+
+    def forward(self, y: Tensor) -> Tensor:
+        return y.reshape(len(y), *self.shape)
+
+
+def activation(name: str) -> nn.Module:
+    """Activation of this name."""
+    if name not in _ACTIVATIONS:
+        raise ParameterError(f"unknown activation {name!r}; choose from {', '.join(get_args(Activation))}")
+    return _ACTIVATIONS[name]()
+
+
+def check_normalization(name: str | None) -> None:
+    """Complain about a normalisation that does not exist."""
+    if name is not None and name not in get_args(Normalization):
+        raise ParameterError(f"unknown norm {name!r}; choose None, {', '.join(get_args(Normalization))}")
+
+
+def linear(n_in: int, n_out: int, gain: float = 1.0) -> nn.Linear:
+    """Linear layer with zero bias and weights of variance gain² / n_in."""
+    layer = nn.Linear(n_in, n_out)
+    nn.init.normal_(layer.weight, std=gain / math.sqrt(n_in))
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def hidden_gain(name: str) -> float:
+    """Gain that keeps the variance of the signal through this activation (He et al., 2015, for rectifiers)."""
+    return 1.0 if name in ("tanh", "sigmoid") else math.sqrt(2.0)
+

@@ -1,0 +1,168 @@
+"""Convolutional networks for pictures of any height, width and number of channels."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from isthmus.errors import ParameterError
+from isthmus.networks.base import (
+    Activation,
+    Network,
+    Normalization,
+    Unflatten,
+    activation,
+    check_normalization,
+    hidden_gain,
+    linear,
+)
+
+
+class Conv(Network):
+    """Convolutions that halve the picture at each stage, and their mirror image as decoder.
+
+    A side of odd length is rounded up when it is halved, and the decoder grows back to exactly the sizes that
+    the encoder saw, so that no picture is padded or cropped.
+
+    Parameters
+    ----------
+    channels : tuple of int
+        Channels of each stage; each stage halves height and width.
+    pool : {None, "max", "avg"}
+        None: the convolution itself has stride 2, and its mirror is a transposed convolution. Otherwise
+        convolution, then pooling; its mirror is nearest-neighbour upsampling, then convolution.
+    kernel_size : int
+        Odd side of the kernels.
+    width : int
+        Units of the fully connected layer between the last stage and the code.
+    activation : str
+        One of relu, leaky_relu, elu, gelu, silu, tanh, sigmoid.
+    norm : {None, "batch", "layer"}
+        Normalisation after each convolution ("layer" normalises each sample over channels and positions).
+    """
+
+    def __init__(
+        self,
+        channels: tuple[int, ...] = (32, 64, 128),
+        pool: Literal["max", "avg"] | None = None,
+        kernel_size: int = 3,
+        width: int = 256,
+        activation: Activation = "silu",
+        norm: Normalization | None = None,
+    ) -> None:
+        super().__init__()
+        self.channels = channels
+        self.pool = pool
+        self.kernel_size = kernel_size
+        self.width = width
+        self.activation = activation
+        self.norm = norm
+
+    def make_encoder(self, event_shape: tuple[int, ...], n_features: int) -> nn.Module:
+        sizes, n_channels = self._plan(event_shape)
+        stages: list[nn.Module] = [ChannelsFirst()]
+        for n_in, n_out in zip(n_channels, n_channels[1:], strict=False):
+            stages += self._down(n_in, n_out)
+        n_flat = n_channels[-1] * math.prod(sizes[-1])
+        return nn.Sequential(
+            *stages,
+            nn.Flatten(),
+            linear(n_flat, self.width, hidden_gain(self.activation)),
+            activation(self.activation),
+            linear(self.width, n_features),
+        )
+
+    def make_decoder(self, event_shape: tuple[int, ...], latent_dim: int, n_outputs: int) -> nn.Module:
+        sizes, n_channels = self._plan(event_shape)
+        n_flat = n_channels[-1] * math.prod(sizes[-1])
+        gain = hidden_gain(self.activation)
+        stages: list[nn.Module] = [
+            linear(latent_dim, self.width, gain),
+            activation(self.activation),
+            linear(self.width, n_flat, gain),
+            activation(self.activation),
+            nn.Unflatten(1, (n_channels[-1], *sizes[-1])),
+        ]
+        for stage in range(len(self.channels), 0, -1):
+            n_out = n_channels[stage - 1] if stage > 1 else n_channels[0] * n_outputs
+            stages += self._up(n_channels[stage], n_out, sizes[stage], sizes[stage - 1], last=stage == 1)
+        return nn.Sequential(*stages, ChannelsLast(), Unflatten(event_shape, n_outputs))
+
+    def _plan(self, event_shape: tuple[int, ...]) -> tuple[list[tuple[int, int]], tuple[int, ...]]:
+        """Size of the picture and number of channels at each stage, the input included."""
+        check_normalization(self.norm)
+        if len(event_shape) not in (2, 3):
+            raise ParameterError(
+                f"a convolutional network needs pictures (n, H, W) or (n, H, W, C), and a sample here has shape "
+                f"{event_shape}; pass image_shape=(H, W), or use network='mlp'"
+            )
+        if self.pool not in (None, "max", "avg"):
+            raise ParameterError(f"unknown pool {self.pool!r}; choose None, 'max' or 'avg'")
+        if self.kernel_size < 1 or self.kernel_size % 2 == 0:
+            raise ParameterError(f"kernel_size must be odd and positive, got {self.kernel_size}")
+        sizes = [(event_shape[0], event_shape[1])]
+        for _ in self.channels:
+            height, width = sizes[-1]
+            sizes.append((-(-height // 2), -(-width // 2)))
+        n_input = event_shape[2] if len(event_shape) == 3 else 1
+        return sizes, (n_input, *self.channels)
+
+    def _down(self, n_in: int, n_out: int) -> list[nn.Module]:
+        padding = self.kernel_size // 2
+        stride = 2 if self.pool is None else 1
+        conv = nn.Conv2d(n_in, n_out, self.kernel_size, stride=stride, padding=padding)
+        stages = [conv, *self._norm(n_out), activation(self.activation)]
+        if self.pool is not None:
+            pooling = nn.MaxPool2d if self.pool == "max" else nn.AvgPool2d
+            stages.append(pooling(2, ceil_mode=True))
+        return stages
+
+    def _up(
+        self, n_in: int, n_out: int, size: tuple[int, int], target: tuple[int, int], *, last: bool
+    ) -> list[nn.Module]:
+        padding = self.kernel_size // 2
+        stages: list[nn.Module]
+        if self.pool is None:
+            # Stride 2 gives 2n - 1 rows; an even target needs one more.
+            extra = tuple(t - (2 * s - 1) for s, t in zip(size, target, strict=True))
+            stages = [
+                nn.ConvTranspose2d(
+                    n_in, n_out, self.kernel_size, stride=2, padding=padding, output_padding=extra
+                )
+            ]
+        else:
+            stages = [Upsample(target), nn.Conv2d(n_in, n_out, self.kernel_size, padding=padding)]
+        return stages if last else [*stages, *self._norm(n_out), activation(self.activation)]
+
+    def _norm(self, n_channels: int) -> list[nn.Module]:
+        if self.norm is None:
+            return []
+        return [nn.BatchNorm2d(n_channels) if self.norm == "batch" else nn.GroupNorm(1, n_channels)]
+
+
+class ChannelsFirst(nn.Module):
+    """(B, H, W) or (B, H, W, C) to (B, C, H, W); the memory stays as it is."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.unsqueeze(1) if x.ndim == 3 else x.permute(0, 3, 1, 2)
+
+
+class ChannelsLast(nn.Module):
+    """(B, C, H, W) to (B, H, W, C)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(0, 2, 3, 1)
+
+
+class Upsample(nn.Module):
+    """Nearest-neighbour enlargement to a given size."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        return interpolate(x, size=self.size, mode="nearest")

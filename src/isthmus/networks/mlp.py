@@ -1,0 +1,84 @@
+"""Fully connected networks; without hidden layers, linear ones."""
+
+from __future__ import annotations
+
+import math
+
+from torch import nn
+
+from isthmus.errors import ParameterError
+from isthmus.networks.base import (
+    Activation,
+    Flatten,
+    Network,
+    Normalization,
+    Unflatten,
+    activation,
+    check_normalization,
+    hidden_gain,
+    linear,
+)
+
+
+class MLP(Network):
+    """Fully connected encoder, and its mirror image as decoder.
+
+    Parameters
+    ----------
+    hidden : tuple of int
+        Widths of the encoder's hidden layers; the decoder has them in reverse.
+    activation : str
+        One of relu, leaky_relu, elu, gelu, silu, tanh, sigmoid.
+    norm : {None, "batch", "layer"}
+        Normalisation before each activation.
+    dropout : float
+        Share of hidden units dropped while training.
+    """
+
+    def __init__(
+        self,
+        hidden: tuple[int, ...] = (512, 512),
+        activation: Activation = "silu",
+        norm: Normalization | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.hidden = hidden
+        self.activation = activation
+        self.norm = norm
+        self.dropout = dropout
+
+    def make_encoder(self, event_shape: tuple[int, ...], n_features: int) -> nn.Module:
+        widths = (math.prod(event_shape), *self.hidden)
+        return nn.Sequential(Flatten(), *self._layers(widths), linear(widths[-1], n_features))
+
+    def make_decoder(self, event_shape: tuple[int, ...], latent_dim: int, n_outputs: int) -> nn.Module:
+        widths = (latent_dim, *reversed(self.hidden))
+        n_values = math.prod(event_shape) * n_outputs
+        last = linear(widths[-1], n_values)
+        return nn.Sequential(*self._layers(widths), last, Unflatten(event_shape, n_outputs))
+
+    def _layers(self, widths: tuple[int, ...]) -> list[nn.Module]:
+        if any(width < 1 for width in widths):
+            raise ParameterError(f"hidden layers need at least one unit each, got hidden={self.hidden}")
+        check_normalization(self.norm)
+        layers: list[nn.Module] = []
+        for n_in, n_out in zip(widths, widths[1:], strict=False):
+            layers.append(linear(n_in, n_out, hidden_gain(self.activation)))
+            if self.norm is not None:
+                layers.append(nn.BatchNorm1d(n_out) if self.norm == "batch" else nn.LayerNorm(n_out))
+            layers.append(activation(self.activation))
+            if self.dropout > 0:
+                layers.append(nn.Dropout(self.dropout))
+        return layers
+
+
+class Linear(Network):
+    """One affine map each way: with the L2 loss, the subspace of principal component analysis."""
+
+    def make_encoder(self, event_shape: tuple[int, ...], n_features: int) -> nn.Module:
+        return nn.Sequential(Flatten(), linear(math.prod(event_shape), n_features))
+
+    def make_decoder(self, event_shape: tuple[int, ...], latent_dim: int, n_outputs: int) -> nn.Module:
+        n_values = math.prod(event_shape) * n_outputs
+        return nn.Sequential(linear(latent_dim, n_values), Unflatten(event_shape, n_outputs))

@@ -1,0 +1,80 @@
+"""From the data's own units to the network's and back, with buffers fitted on the training part."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from isthmus.data.info import DataInfo
+
+ScalingKind = Literal["range", "standard", "center", "log", "none"]
+
+
+class Scaling(nn.Module):
+    """Affine map of every value, after log(1 + x) for counts.
+
+    * ``"range"``: one shift and scale for all values, so that they span [0, 1] (uint8: 0 to 255;
+      values that already lie in [0, 1] stay as they are). For pictures and columns of one common range.
+    * ``"standard"``: each value to zero mean and unit variance. For columns of different units.
+    * ``"center"``: each value to zero mean, in its own units. For principal components.
+    * ``"log"``: log(1 + x), with one scale for all values so that they span [0, 1]. For counts.
+    * ``"none"``: as they are.
+
+    A value that never varied keeps the scale 1.
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, kind: ScalingKind) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def setup(self, info: DataInfo) -> None:
+        """Fit the buffers: float64 for float64 data, so that large offsets lose nothing, else float32."""
+        shift, scale = _FITTED[self.kind](info)
+        dtype = torch.float64 if info.dtype in ("float64", "int64", "uint64") else torch.float32
+        self.register_buffer("shift", torch.tensor(np.asarray(shift), dtype=dtype))
+        self.register_buffer("scale", torch.tensor(np.asarray(scale), dtype=dtype))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Network units, in float32."""
+        x = x.to(self.shift.dtype)
+        if self.kind == "log":
+            x = x.log1p()
+        return ((x - self.shift) / self.scale).float()
+
+
+def _range(info: DataInfo) -> tuple[float, float]:
+    if info.low >= 0 and info.high <= 1:
+        return 0.0, 1.0
+    if info.dtype == "uint8":
+        return 0.0, 255.0
+    return info.low, _positive(info.high - info.low)
+
+
+def _standard(info: DataInfo) -> tuple[np.ndarray, np.ndarray]:
+    # A column that is constant up to rounding must not be blown up to unit variance.
+    negligible = info.std <= 1e-12 * np.maximum(np.abs(info.mean), 1e-300)
+    return info.mean, np.where(negligible, 1.0, info.std)
+
+
+def _log(info: DataInfo) -> tuple[float, float]:
+    return 0.0, _positive(math.log1p(max(info.high, 0.0)))
+
+
+def _positive(span: float) -> float:
+    return span if span > 0 else 1.0
+
+
+_FITTED = {
+    "range": _range,
+    "standard": _standard,
+    "center": lambda info: (info.mean, 1.0),
+    "log": _log,
+    "none": lambda info: (0.0, 1.0),
+}

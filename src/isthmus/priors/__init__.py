@@ -1,0 +1,7 @@
+"""Densities of the code."""
+
+from isthmus.priors.base import Prior
+from isthmus.priors.fitted import FittedGaussian
+from isthmus.priors.standard import StandardNormal
+
+__all__ = ["FittedGaussian", "Prior", "StandardNormal"]

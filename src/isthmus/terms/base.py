@@ -1,0 +1,45 @@
+"""What every cost has in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+from torch import Tensor
+
+from isthmus.core import Part, Step
+
+if TYPE_CHECKING:
+    from isthmus.data.info import DataInfo
+
+
+class Term(Part):
+    """One cost, read off the `Step`: a value per sample, in nats where it is a likelihood or a divergence.
+
+    Parameters
+    ----------
+    weight : float
+        Factor in the training loss. It multiplies exactly this cost; nothing else is rescaled.
+    warmup : float
+        Share of the training, in [0, 1], over which the weight grows linearly from 0.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, weight: float = 1.0, warmup: float = 0.0) -> None:
+        super().__init__()
+        self.weight = weight
+        self.warmup = warmup
+
+    def setup(self, info: DataInfo, latent_dim: int) -> None:  # noqa: B027 (few terms own parameters)
+        """Create the parameters that the term owns, if any."""
+
+    def weight_at(self, progress: float) -> float:
+        """Weight once this share of the training is done."""
+        if self.warmup == 0:
+            return self.weight
+        return self.weight * min(1.0, progress / self.warmup)
+
+    @abstractmethod
+    def forward(self, step: Step) -> Tensor:
+        """Cost per sample, of shape (B,)."""

@@ -1,0 +1,253 @@
+"""The only training loop: every variant, every kind of data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from isthmus.core import Composed
+from isthmus.errors import DivergedError, RunError
+from isthmus.training.batches import Batches
+from isthmus.training.callbacks import Callback, Epoch
+from isthmus.training.checkpoint import (
+    Checkpoint,
+    Position,
+    optimizer_tensors,
+    restore_module,
+    restore_optimizer,
+)
+from isthmus.training.interrupt import deferred_interrupt
+from isthmus.training.optimization import learning_rate, make_optimizer
+from isthmus.training.runtime import (
+    choose_device,
+    denormals_flushed,
+    get_random_state,
+    random_numbers,
+    set_random_state,
+)
+from isthmus.training.trainer import Trainer
+
+_FABRIC_PRECISION = {"32": "32-true", "bf16": "bf16-mixed"}
+_VALIDATION_SEED = 0
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers of the training part and of the part that chooses the best epoch (may be empty)."""
+
+    train: np.ndarray
+    validation: np.ndarray
+
+
+class Loop:
+    """Trains one module; all its state is the module, the optimiser, torch's generators and a `Position`.
+
+    Parameters
+    ----------
+    module : Composed
+        Trained in place; it has the best weights once `run` returns or raises.
+    X : ndarray of shape (n, *event)
+        All rows, in the data's own units.
+    split : Split
+        Which of them to train on.
+    trainer : Trainer
+        How.
+    n_epochs : int
+        Passes over the training part.
+    position : Position
+        Where to start.
+    fingerprint : str
+        Identifies data and parameters; a checkpoint of others is refused.
+    callbacks : sequence of Callback
+        Called after each epoch.
+    """
+
+    def __init__(
+        self,
+        module: Composed,
+        X: np.ndarray,
+        split: Split,
+        *,
+        trainer: Trainer,
+        n_epochs: int,
+        position: Position,
+        fingerprint: str,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
+        self.module, self.trainer, self.n_epochs = module, trainer, n_epochs
+        self.position, self.fingerprint, self.callbacks = position, fingerprint, callbacks
+        self.device = choose_device(trainer.device)
+        module.to(self.device)
+        self.fabric = Fabric(
+            accelerator=self.device.type,
+            devices=1 if self.device.index is None else [self.device.index],
+            precision=_FABRIC_PRECISION[trainer.precision],  # pyright: ignore[reportArgumentType]
+        )
+        self.model, self.optimizer = self.fabric.setup(module, make_optimizer(module, trainer))
+        batch_size = trainer.resolve_batch_size(len(split.train))
+        self.batches = Batches(X, split.train, batch_size, self.device)
+        self.validation = Batches(X, split.validation, 2 * batch_size, self.device) if len(split.validation) else None
+        self.sums = torch.zeros(len(module.terms), dtype=torch.float64, device=self.device)
+        self.best = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+        self.folder = None if trainer.checkpoint is None else Path(trainer.checkpoint)
+        self._last_save = time.monotonic()
+
+    def run(self, checkpoint: Checkpoint | None = None) -> None:
+        """Train to the end, from ``checkpoint`` if there is one.
+
+        Raises
+        ------
+        DivergedError
+            A cost became NaN or infinite; the module has the last good weights.
+        KeyboardInterrupt
+            After Ctrl-C, once the step under way is finished; the module has the best weights so far, and the
+            checkpoint, if one was asked for, is written.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(random_numbers(self.position.seed, self.device))
+            stack.enter_context(denormals_flushed(self.trainer.flush_denormal))
+            interrupted = stack.enter_context(deferred_interrupt())
+            if checkpoint is not None:
+                self._restore(checkpoint)
+            try:
+                while not self.position.finished:
+                    self._epoch(interrupted)
+                self._save()
+            except KeyboardInterrupt:
+                self._save()
+                raise
+            except DivergedError:
+                self.module.load_state_dict(self.best)
+                raise
+            finally:
+                self._keep_best()
+
+    def _epoch(self, interrupted) -> None:
+        position, started = self.position, time.monotonic()
+        n_steps = self.n_epochs * self.batches.n_batches
+        self.module.train()
+        for batch in self.batches.epoch(position.seed + position.epoch, start=position.batch):
+            rate = learning_rate(self.trainer, position.step, n_steps)
+            self._step(batch, rate, progress=position.step / n_steps)
+            position.batch += 1
+            position.step += 1
+            if interrupted():
+                raise KeyboardInterrupt
+            if self.folder and time.monotonic() - self._last_save >= self.trainer.checkpoint_every:
+                self._save()
+        metrics = self._metrics(time.monotonic() - started)
+        is_best = self._score(metrics)
+        position.epoch, position.batch = position.epoch + 1, 0
+        self.sums.zero_()
+        position.finished = self._after_epoch(metrics, is_best)
+
+    def _step(self, batch: Tensor, rate: float, progress: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        costs = self.model(batch)
+        loss = self.module.loss(costs, progress)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        if self.trainer.gradient_clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.trainer.gradient_clip)
+        self.optimizer.step()
+        self.sums += torch.stack([cost.detach().double().sum() for cost in costs.values()])
+
+    def _metrics(self, seconds: float) -> dict[str, float]:
+        """One row of the history: the only time in an epoch that values are read back from the device."""
+        metrics = self._means("train", self.sums / self.batches.n_samples)
+        if self.validation is not None:
+            metrics |= self._means("val", self._validate(self.validation))
+        rate = self.optimizer.param_groups[0]["lr"]
+        return {"epoch": self.position.epoch + 1, **metrics, "learning_rate": rate, "seconds": seconds}
+
+    def _means(self, part: str, means: Tensor) -> dict[str, float]:
+        values = dict(zip(self.module.terms, means.tolist(), strict=True))
+        weights = self.module.weights()
+        loss = sum(weights[name] * value for name, value in values.items())
+        return {f"{part}_loss": loss, **{f"{part}_{name}": value for name, value in values.items()}}
+
+    @torch.no_grad()
+    def _validate(self, batches: Batches) -> Tensor:
+        # The same noise after every epoch: epochs are compared with each other, not with luck.
+        self.module.eval()
+        self.module.bottleneck.sampling = True
+        try:
+            with random_numbers(_VALIDATION_SEED, self.device):
+                sums = [
+                    torch.stack([cost.double().sum() for cost in self.model(batch).values()])
+                    for batch in batches.epoch(seed=None)
+                ]
+        finally:
+            self.module.bottleneck.sampling = False
+        return torch.stack(sums).sum(0) / batches.n_samples
+
+    def _score(self, metrics: dict[str, float]) -> bool:
+        """Record the epoch, keep its weights if it is the best, and stop at the first value that is not finite."""
+        bad = [name for name, value in metrics.items() if not np.isfinite(value)]
+        if bad:
+            term = next((name for name in bad if not name.endswith("_loss")), bad[0])
+            raise DivergedError(
+                f"{term} became {metrics[term]} in epoch {self.position.epoch + 1}; the model keeps its last good "
+                f"weights (epoch {self.position.best_epoch}). Try a smaller learning rate (it was "
+                f"{self.trainer.learning_rate:g}), Trainer(gradient_clip=...), or precision='32'"
+            )
+        self.position.history.append(metrics)
+        score = metrics.get("val_loss", metrics["train_loss"])
+        is_best = self.position.best_score is None or score < self.position.best_score
+        if is_best:
+            self.position.best_score, self.position.best_epoch = score, self.position.epoch + 1
+            for name, tensor in self.module.state_dict().items():
+                self.best[name].copy_(tensor)
+        return is_best
+
+    def _after_epoch(self, metrics: dict[str, float], is_best: bool) -> bool:
+        """Tell the callbacks; return whether training is over."""
+        position, patience = self.position, self.trainer.early_stopping
+        self.module.eval()
+        epoch = Epoch(position.epoch, self.n_epochs, metrics, self.module, is_best)
+        stop = [callback.on_epoch_end(epoch) for callback in self.callbacks]
+        waited = position.epoch - position.best_epoch
+        return any(stop) or position.epoch >= self.n_epochs or (patience is not None and waited >= patience)
+
+    def _keep_best(self) -> None:
+        if self.position.best_epoch:
+            self.module.load_state_dict(self.best)
+        self.module.eval()
+
+    def _save(self) -> None:
+        if self.folder is None:
+            return
+        Checkpoint(
+            self.position,
+            current=self.module.state_dict(),
+            best=self.best,
+            optimizer=optimizer_tensors(self.optimizer),
+            random=get_random_state(self.device),
+            sums=self.sums,
+            fingerprint=self.fingerprint,
+        ).save(self.folder)
+        self._last_save = time.monotonic()
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        if checkpoint.fingerprint != self.fingerprint:
+            raise RunError(
+                f"the checkpoint in {self.folder} is of a training with other data or parameters; "
+                "resume with the same ones, or start anew in another folder"
+            )
+        where = f"the checkpoint in {self.folder}"
+        restore_module(self.module, checkpoint.best, where)
+        restore_module(self.module, checkpoint.current, where)
+        self.best = {name: tensor.to(self.device) for name, tensor in checkpoint.best.items()}
+        restore_optimizer(self.optimizer, checkpoint.optimizer)
+        self.sums = checkpoint.sums.to(self.device)
+        self.position = checkpoint.position
+        set_random_state(checkpoint.random, self.device)
