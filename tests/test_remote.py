@@ -17,7 +17,7 @@ from isthmus.errors import DataError, DataSourceError, MissingExtraError, Parame
 FRAME = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [4.0, 5.0, 6.0], "kind": pd.Categorical(["x", "y", "x"])})
 
 
-def labels(samples: Samples) -> list:
+def label_list(samples: Samples) -> list:
     assert samples.y is not None
     return samples.y.tolist()
 
@@ -45,8 +45,8 @@ class TestOpenML:
         assert openml.calls == [{"name": "toy", "as_frame": True, "parser": "auto"}]
         assert samples.X.tolist() == [[1, 4], [2, 5], [3, 6]]
         assert samples.feature_names == ("a", "b")
-        assert labels(samples) == ["x", "y", "x"]
-        assert isinstance(labels(samples)[0], str)
+        assert label_list(samples) == ["x", "y", "x"]
+        assert isinstance(label_list(samples)[0], str)
         assert samples.name == "openml:toy"
 
     def test_by_number(self, openml):
@@ -56,7 +56,7 @@ class TestOpenML:
     def test_label_and_columns(self, openml):
         samples = load("openml:toy", label="b", columns=["a"])
         assert samples.X.tolist() == [[1], [2], [3]]
-        assert labels(samples) == [4, 5, 6]
+        assert label_list(samples) == [4, 5, 6]
 
     def test_target_that_is_absent_or_incomplete_is_left_out(self, openml):
         openml.frame = FRAME.assign(kind=[1.0, np.nan, 2.0])
@@ -162,7 +162,7 @@ class TestHub:
         samples = load("hf:me/pets:test")
         assert hub.calls == [("me/pets", "test")]
         np.testing.assert_array_equal(samples.X, PIXELS)
-        assert labels(samples) == ["dog", "cat"]
+        assert label_list(samples) == ["dog", "cat"]
         assert samples.name == "hf:me/pets:test"
 
     def test_default_split(self, hub):
@@ -194,9 +194,9 @@ class TestHub:
         )
         samples = load("hf:me/table")
         assert samples.X.tolist() == [[1, 3], [2, 4]]
-        assert labels(samples) == ["p", "n"]
+        assert label_list(samples) == ["p", "n"]
         assert samples.feature_names == ("u", "v")
-        assert labels(load("hf:me/table", columns=["v"], label="u")) == [1, 2]
+        assert label_list(load("hf:me/table", columns=["v"], label="u")) == [1, 2]
         with pytest.raises(ParameterError, match="no column of pictures"):
             load("hf:me/table", resize=8)
         with pytest.raises(

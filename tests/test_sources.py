@@ -40,7 +40,7 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def labels(samples: Samples) -> list:
+def label_list(samples: Samples) -> list:
     assert samples.y is not None
     return samples.y.tolist()
 
@@ -265,7 +265,7 @@ class TestNumpyFiles:
         path = npz_of(
             tmp_path / "a.npz", X=TABLE, y=np.arange(3), colour=np.array(["r", "g", "b"]), bad=np.ones(2)
         )
-        assert labels(load(path, label="colour")) == ["r", "g", "b"]
+        assert label_list(load(path, label="colour")) == ["r", "g", "b"]
         with pytest.raises(ParameterError, match=r"'hue'.*holds only X"):
             load(path, label="hue")
         with pytest.raises(DataError, match=r"'bad' of shape \(2,\)"):
@@ -313,8 +313,8 @@ class TestTables:
         assert samples.X.tolist() == [[1.5, 2.0], [3.0, 4.0]]
         assert samples.X.dtype == np.float64
         assert samples.feature_names == ("u", "v")
-        assert labels(samples) == ["red", "blue"]
-        assert isinstance(labels(samples)[0], str)
+        assert label_list(samples) == ["red", "blue"]
+        assert isinstance(label_list(samples)[0], str)
         assert samples.name == "a.csv"
 
     def test_tsv_with_byte_order_mark_and_blank_first_line(self, tmp_path):
@@ -409,7 +409,7 @@ class TestTables:
         )
         with pytest.raises(DataError, match=r"'t' \(Datetime\), 'c' \(Categorical\), 'o' \(Object\)"):
             load(frame)
-        assert labels(load(frame, columns=["n"], label="c")) == ["x"]
+        assert label_list(load(frame, columns=["n"], label="c")) == ["x"]
 
     def test_duplicate_columns(self):
         import pyarrow as pa
@@ -436,7 +436,7 @@ class TestTables:
             (frame if name == "part9.parquet" else -frame).to_parquet(tmp_path / name)
         np.testing.assert_array_equal(load(tmp_path / "part9.parquet").X, TABLE)
         np.testing.assert_array_equal(load(tmp_path).X, np.concatenate([TABLE, -TABLE]))
-        assert labels(load(tmp_path / "part9.parquet", label="id")) == [3, 1, 2]
+        assert label_list(load(tmp_path / "part9.parquet", label="id")) == [3, 1, 2]
         frame.rename(columns={"a": "c"}).to_parquet(tmp_path / "part11.parquet")
         with pytest.raises(DataSourceError, match=r"part11\.parquet has other columns than part9\.parquet"):
             load(tmp_path)
@@ -456,10 +456,12 @@ class TestIdx:
         ending = ".gz" if pack is gzip.compress else ""
         (tmp_path / (name.format("images") + ending)).write_bytes(pack(idx_bytes(X)))
         labels = tmp_path / (name.format("labels").replace("idx3", "idx1") + ending)
-        labels.write_bytes(pack(idx_bytes(np.array([7, 8], np.uint8))))
+        labels.write_bytes(pack(idx_bytes(np.array([7, 8], np.int32))))
         samples = load(tmp_path / (name.format("images") + ending))
         np.testing.assert_array_equal(samples.X, X)
-        assert labels(samples) == [7, 8]
+        assert label_list(samples) == [7, 8]
+        assert samples.y is not None
+        assert samples.y.dtype == np.int32
         labels.write_bytes(pack(idx_bytes(np.array([7], np.uint8))))
         with pytest.raises(DataError, match=r"labels of shape \(1,\).*2 samples"):
             load(tmp_path / (name.format("images") + ending))
@@ -493,6 +495,7 @@ class TestPictures:
             write_picture(tmp_path / f"img{number}.png", np.full((4, 3), number, np.uint8))
         (tmp_path / "notes.txt").write_text("no picture")
         (tmp_path / ".hidden.png").write_text("no picture")
+        write_picture(tmp_path / ".thumbnails" / "img1.png", GREY)
         samples = load(tmp_path)
         assert samples.X.dtype == np.uint8
         assert samples.X.shape == (3, 4, 3)
@@ -502,7 +505,7 @@ class TestPictures:
     def test_subfolders_are_classes(self, tmp_path):
         for kind in ("dog", "cat"):
             write_picture(tmp_path / kind / "deep" / "a.png", COLOUR)
-        assert labels(load(tmp_path)) == ["cat", "dog"]
+        assert label_list(load(tmp_path)) == ["cat", "dog"]
         write_picture(tmp_path / "a.png", COLOUR)
         assert load(tmp_path).y is None
 

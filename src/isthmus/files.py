@@ -45,6 +45,8 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object of at most 4 MB; anything else is a `RunError`."""
     try:
+        if path.exists() and not path.is_file():
+            raise RunError(f"{path} is not a file")
         if path.stat().st_size > _MOST_JSON_BYTES:
             raise RunError(f"{path} is {path.stat().st_size:,} bytes long, too long for a parameter file of isthmus")
         value = json.loads(path.read_bytes().decode())

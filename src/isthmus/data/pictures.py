@@ -231,7 +231,7 @@ def _eight_bits(levels: np.ndarray, mode: str) -> np.ndarray:
             "do not fit 8 or 16 bits: "
             "save it as a .npy array."
         )
-    return ((levels.astype(np.uint32) + 0) // 257).astype(np.uint8)
+    return ((levels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def _sides(picture: np.ndarray) -> str:

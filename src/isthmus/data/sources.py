@@ -6,6 +6,7 @@ import math
 import re
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import IO, Any
@@ -104,8 +105,7 @@ def load(
     if samples.X.dtype.isnative:
         return samples
     # Torch takes no other byte order than the machine's.
-    native = samples.X.astype(samples.X.dtype.newbyteorder("="))
-    return Samples(native, samples.name, y=samples.y)
+    return replace(samples, X=samples.X.astype(samples.X.dtype.newbyteorder("=")))
 
 
 def _named(source: str, size: Size | None, grey: bool, label: str | None, columns: Any) -> Samples:

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from isthmus.core import Composed
 from isthmus.corruptions import NoCorruption
-from isthmus.errors import DataError, ParameterError
+from isthmus.errors import DataError, ParameterError, RunError
 from isthmus.evaluate.metrics import evaluate
 from isthmus.likelihoods import Likelihood
 from isthmus.models.fitting import fit_module
@@ -304,6 +304,15 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
         check_is_fitted(self)
         save_run(self, path, overwrite=overwrite)
+
+    def fitted_arrays(self) -> dict[str, np.ndarray]:
+        """What a variant learned beside its module, to be saved with it."""
+        return {}
+
+    def restore_arrays(self, arrays: dict[str, np.ndarray]) -> None:
+        """Take back what `fitted_arrays` gave."""
+        if arrays:
+            raise RunError(f"a {type(self).__name__} has no array {min(arrays)!r}")
 
     @property
     def n_parameters_(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +92,10 @@ def prepare(estimator: BaseAutoencoder, info: DataInfo, seed: int) -> tuple[int,
         estimator.module_ = module.setup(info, latent_dim)
     estimator.info_, estimator.latent_dim_ = info, latent_dim
     estimator.history_, estimator.best_epoch_ = {}, 0
-    return latent_dim, {"latent_dim": width, "likelihood": likely, "scaling": scaled, "network": networked}
+    choices = {"latent_dim": width, "likelihood": likely, "scaling": scaled, "network": networked}
+    for name in [name for name, wish in wishes.items() if wish is not getattr(estimator, name)]:
+        choices[name] = replace(choices[name], reason=f"what makes a {type(estimator).__name__}")
+    return latent_dim, choices
 
 
 def _wish(estimator: BaseAutoencoder, name: str) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_array, validate_data
 
+from isthmus.data.samples import Samples
 from isthmus.errors import DataError, ParameterError
 
 # torch lacks kernels for these; each goes to the next type that holds all its values.
@@ -32,10 +33,14 @@ def read_samples(estimator: Any, X: Any, *, fitting: bool) -> np.ndarray:
     DataError
         The data are empty, not numbers, not finite, or of another shape than what the estimator was fitted on.
     """
-    X = _load(X)
+    X, names = _load(X)
     try:
-        ndim = np.ndim(X)
-        array = _read_pictures(estimator, X, fitting) if ndim > 2 else _read_table(estimator, X, fitting)
+        if np.ndim(X) > 2:
+            array = _read_pictures(estimator, X, fitting)
+        elif names is not None:
+            array = _read_named(estimator, X, names, fitting)
+        else:
+            array = _read_table(estimator, X, fitting)
     except DataError:
         raise
     except (ValueError, TypeError) as error:
@@ -54,17 +59,20 @@ def restore_shape(estimator: Any, samples: np.ndarray) -> np.ndarray:
     return samples.reshape(*samples.shape[: samples.ndim - len(event)], -1)
 
 
-def _load(X: Any) -> Any:
+def _load(X: Any) -> tuple[Any, tuple[str, ...] | None]:
+    """Array or data frame behind ``X``, and the names of its columns if the source of the data gave them."""
     if isinstance(X, str | os.PathLike):
         from isthmus.data import load
 
-        return load(X).X
+        X = load(X)
+    if isinstance(X, Samples):
+        return X.X, X.feature_names
     if hasattr(X, "detach") and hasattr(X, "cpu"):
-        return X.detach().cpu().numpy()
+        return X.detach().cpu().numpy(), None
     if hasattr(X, "__getitem__") and hasattr(X, "__len__") and not _is_arraylike(X):
         items = [X[i] for i in range(len(X))]
-        return np.stack([np.asarray(item[0] if isinstance(item, tuple) else item) for item in items])
-    return X
+        return np.stack([np.asarray(item[0] if isinstance(item, tuple) else item) for item in items]), None
+    return X, None
 
 
 def _is_arraylike(X: Any) -> bool:
@@ -79,6 +87,20 @@ def _read_table(estimator: Any, X: Any, fitting: bool) -> np.ndarray:
         estimator.is_flat_ = True
     elif not estimator.is_flat_:
         raise ValueError(f"X has shape {array.shape}, but the model was fitted on pictures {estimator.info_.shape}")
+    return array
+
+
+def _read_named(estimator: Any, X: Any, names: tuple[str, ...], fitting: bool) -> np.ndarray:
+    """A table read from a file, with what scikit-learn does for data frames."""
+    known = getattr(estimator, "feature_names_in_", None)
+    if not fitting and known is not None:
+        if list(names) != list(known):
+            raise ValueError(f"the columns are {', '.join(names)[:200]}, but the model was fitted on {', '.join(known)[:200]}")
+        # The names agree, so there is nothing that the check for data without names could add.
+        return check_array(X, dtype="numeric", estimator=estimator, input_name="X")
+    array = _read_table(estimator, X, fitting)
+    if fitting:
+        estimator.feature_names_in_ = np.array(names, dtype=object)
     return array
 
 

@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import StrOptions
 
 from isthmus.bottlenecks import Deterministic
 from isthmus.data.info import describe_data
-from isthmus.errors import ParameterError
+from isthmus.errors import ParameterError, RunError
 from isthmus.models.base import BaseAutoencoder, Shared
 from isthmus.models.fitting import finish, fit_module, prepare
 from isthmus.models.inputs import read_samples
@@ -122,10 +122,30 @@ class LinearAutoencoder(BaseAutoencoder):
         exact = float(np.mean(self.score_samples(X)))
         return super().evaluate(X) | {"log_likelihood": exact}
 
+    def fitted_arrays(self) -> dict[str, np.ndarray]:
+        p = self.principal_
+        variances = np.array([p.noise_variance, p.total_variance])
+        return {"mean": p.mean, "components": p.components, "variance": p.variance, "noise_and_total": variances}
+
+    def restore_arrays(self, arrays: dict[str, np.ndarray]) -> None:
+        k, d = self.latent_dim_, self.info_.n_values
+        shapes = {"mean": (d,), "components": (k, d), "variance": (k,), "noise_and_total": (2,)}
+        if {name: array.shape for name, array in arrays.items()} != shapes:
+            raise RunError(f"a LinearAutoencoder has arrays {shapes}")
+        noise, total = arrays["noise_and_total"].tolist()
+        self._expose(Principal(arrays["mean"], arrays["components"], arrays["variance"], noise, total))
+
+    def _expose(self, principal: Principal) -> None:
+        self.principal_ = principal
+        self.components_, self.mean_ = principal.components, principal.mean
+        self.explained_variance_ = principal.variance
+        self.explained_variance_ratio_ = principal.variance / max(principal.total_variance, 1e-300)
+        self.noise_variance_ = principal.noise_variance
+
     def _fit_svd(self, samples: np.ndarray) -> None:
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         info = describe_data(samples)
-        prepare(self, info, seed)
+        _, self.choices_ = prepare(self, info, seed)
         self._install(principal_components(samples, self.latent_dim_))
         finish(self, samples)
 
@@ -140,11 +160,7 @@ class LinearAutoencoder(BaseAutoencoder):
     @torch.no_grad()
     def _install(self, principal: Principal) -> None:
         """Write the solution into the module, whose input is centred on the mean already."""
-        self.principal_ = principal
-        self.components_, self.mean_ = principal.components, principal.mean
-        self.explained_variance_ = principal.variance
-        self.explained_variance_ratio_ = principal.variance / max(principal.total_variance, 1e-300)
-        self.noise_variance_ = principal.noise_variance
+        self._expose(principal)
         module, axes = self.module_, torch.from_numpy(principal.components)
         module.scaling.shift.copy_(torch.from_numpy(principal.mean).reshape(self.info_.shape))
         module.likelihood.shift_.copy_(module.scaling.shift)

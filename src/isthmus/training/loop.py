@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from isthmus.core import Composed
@@ -84,6 +83,8 @@ class Loop:
     ) -> None:
         self.module, self.trainer, self.n_epochs = module, trainer, n_epochs
         self.position, self.fingerprint, self.callbacks = position, fingerprint, callbacks
+        from lightning_fabric import Fabric  # brings torch's compiler, which nothing but training needs
+
         self.device = choose_device(trainer.device)
         module.to(self.device)
         self.fabric = Fabric(

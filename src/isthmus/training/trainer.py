@@ -33,7 +33,8 @@ class Trainer(BaseEstimator):
     warmup : float
         Share of the training over which the learning rate rises linearly from 0.
     gradient_clip : float or None
-        Largest norm of the gradient, over all parameters.
+        Largest norm of the gradient, over all parameters, if there is to be one. A loss in nats grows with the number
+        of values, and its gradient with it, so no single number suits all data.
     precision : {"32", "bf16"}
         ``"bf16"``: matrix products in bfloat16, weights and likelihoods in float32.
     device : str
@@ -92,7 +93,7 @@ class Trainer(BaseEstimator):
         weight_decay: float = 1e-4,
         schedule: Literal["cosine", "constant"] = "cosine",
         warmup: float = 0.05,
-        gradient_clip: float | None = 100.0,
+        gradient_clip: float | None = None,
         precision: Precision = "32",
         device: str = "auto",
         validation_fraction: float = 0.1,

@@ -1,0 +1,135 @@
+"""``isthmus fit MODEL DATA --out RUN``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import warnings
+from difflib import get_close_matches
+from pathlib import Path
+
+from isthmus.commands.listing import summary
+from isthmus.commands.parsing import Parser, add_data_options, data_options
+from isthmus.errors import DivergedError, IsthmusWarning, ParameterError, RunError
+
+_CHECKPOINT = "checkpoint"
+
+
+def run(command: str, args: list[str]) -> int:
+    """Train, save, report."""
+    from isthmus.models import models
+
+    if not args or args[0] in ("-h", "--help"):
+        print(_overview())
+        return 0 if args else 2
+    known = models()
+    if args[0] not in known:
+        close = get_close_matches(args[0], known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"models are {', '.join(known)}"
+        raise ParameterError(f"unknown model {args[0]!r}; {hint}")
+    cls = known[args[0]]
+    config = _parser(cls).parse_args(args[1:])
+    _fit(cls, config)
+    return 0
+
+
+def _overview() -> str:
+    from isthmus.models import models
+
+    lines = [f"  {name:<14} {summary(cls)}" for name, cls in models().items()]
+    return "\n".join(
+        [
+            "usage: isthmus fit MODEL DATA --out RUN [options]",
+            "",
+            "Train a model on data and save it as a run folder with a report.",
+            "",
+            "models:",
+            *lines,
+            "",
+            "`isthmus fit MODEL --help` lists the options of a model.",
+        ]
+    )
+
+
+def _parser(cls) -> Parser:
+    from isthmus.training import Trainer
+
+    parser = Parser(prog=f"isthmus fit {cls.name}", description=summary(cls))
+    parser.add_argument("data", type=str, help="built-in name, file, folder, openml:NAME or hf:NAME")
+    parser.add_argument("--out", type=str, required=True, metavar="RUN", help="folder of the run")
+    parser.add_argument("--resume", action="store_true", help="continue a run that was interrupted or killed")
+    parser.add_argument("--report", type=bool, default=True, help="write report.html")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar and no summary")
+    parser.add_argument("--config", action="config", help="YAML file with options, as --print_config writes it")
+    add_data_options(parser)
+    parser.add_class_arguments(cls, skip={"trainer", "verbose"})
+    parser.add_class_arguments(Trainer, "trainer", skip={"callbacks", "checkpoint", "resume"})
+    return parser
+
+
+def _fit(cls, config) -> None:
+    from isthmus.data import load
+    from isthmus.runs import PARAMS, write_run
+    from isthmus.training import Trainer
+
+    folder = Path(config.out)
+    _check_out(folder, resume=config.resume)
+    options = data_options(config)
+    samples = load(config.data, **options)
+    trainer = Trainer(**vars(config.trainer), checkpoint=str(folder / _CHECKPOINT), resume=config.resume)
+    own = {name: config[name] for name in cls._parameter_constraints if name in config and name != "trainer"}
+    estimator = cls(**own, trainer=trainer, verbose=not config.quiet)
+    source = {"data": config.data, "options": options}
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", IsthmusWarning)
+            estimator.fit(samples)
+    except (KeyboardInterrupt, DivergedError) as error:
+        if hasattr(estimator, "module_"):
+            write_run(estimator, folder, source)
+            how = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped"
+            print(
+                f"isthmus: {how}; the best model so far (epoch {estimator.best_epoch_}) is in {folder}; "
+                "the same command with --resume continues",
+                file=sys.stderr,
+            )
+        raise
+    for warning in caught:
+        print(f"isthmus: warning: {warning.message}", file=sys.stderr)
+    write_run(estimator, folder, source)
+    if config.report:
+        from isthmus.report import write_report
+
+        write_report(estimator, samples, folder, run=config.out)
+    if not config.quiet:
+        print(_next_steps(config, folder / PARAMS))
+
+
+def _check_out(folder: Path, *, resume: bool) -> None:
+    from isthmus.runs import PARAMS
+
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{folder} is a file; --out names a folder")
+    if resume:
+        if not (folder / _CHECKPOINT).is_dir():
+            raise RunError(f"there is nothing to resume in {folder}: it has no checkpoint")
+        return
+    if (folder / PARAMS).exists():
+        raise RunError(f"{folder} already holds a run; choose another --out, or --resume to continue it")
+    if (folder / _CHECKPOINT).is_dir():
+        raise RunError(f"{folder} holds a training that was cut off; --resume continues it, or choose another --out")
+
+
+def _next_steps(config, params: Path) -> str:
+    out, data = shlex.quote(config.out), shlex.quote(config.data)
+    page = params.parent / "report.html"
+    lines = [f"saved in {config.out}"]
+    if config.report:
+        lines.append(f"report: {page}")
+    lines += [
+        "next:",
+        f"  isthmus encode {out} {data} --out codes.npy",
+        f"  isthmus sample {out} -n 64 --out samples.png",
+        f"  isthmus evaluate {out} {data}",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,184 @@
+"""Commands that use a run: ``isthmus COMMAND RUN [DATA] [options]``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from isthmus.commands.outputs import write_array, write_pictures
+from isthmus.commands.parsing import Parser, add_data_options, data_options
+from isthmus.errors import DataError, ParameterError
+
+if TYPE_CHECKING:
+    from isthmus.data import Samples
+    from isthmus.models.base import BaseAutoencoder
+
+_TABLES = (".csv", ".tsv", ".parquet")
+_MOST_PAIRS = 32
+
+
+def run(command: str, args: list[str]) -> int:
+    """Parse the options of ``command``, load run and data, and act."""
+    action, description, takes_data = _ACTIONS[command]
+    parser = Parser(prog=f"isthmus {command}", description=description)
+    parser.add_argument("run", type=str, help="run folder, as `isthmus fit --out` makes it")
+    if takes_data:
+        optional = command == "report"
+        text = "data, as for `isthmus fit`" + ("; by default what the run was fitted on" if optional else "")
+        parser.add_argument("data", type=str, nargs="?" if optional else None, help=text)
+        add_data_options(parser)
+    for names, options in _OPTIONS[command]:
+        parser.add_argument(*names, **options)
+    config = parser.parse_args(args)
+    from isthmus.runs import load
+
+    action(load(config.run), config)
+    return 0
+
+
+def _samples(estimator: BaseAutoencoder, config: Any) -> Samples:
+    """Data of the command, read the way that the run's own data were."""
+    from isthmus.data import load
+    from isthmus.runs import run_source
+
+    source = run_source(config.run)
+    given = data_options(config)
+    data = config.data
+    if data is None:
+        if source is None:
+            raise ParameterError("the run does not say what it was fitted on; name the data: isthmus report RUN DATA")
+        data = source["data"]
+        return load(data, **{**source["options"], **given})
+    remembered = source["options"] if source else {}
+    if Path(data).is_dir() or Path(data).suffix.lower() in (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif"):
+        given = {**{name: remembered[name] for name in ("resize", "grey") if name in remembered}, **given}
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is not None and Path(data).suffix.lower() in _TABLES and "columns" not in given:
+        given["columns"] = list(names)
+        given.setdefault("label", _label_in(data, remembered))
+    return load(data, **given)
+
+
+def _label_in(data: str, remembered: dict[str, Any]) -> str | None:
+    """The run's label column, if these data have it too."""
+    label = remembered.get("label")
+    if label is None:
+        return None
+    from isthmus.data import load
+
+    try:
+        load(data, columns=[label])
+    except DataError as error:
+        return None if "column" in str(error) and "no " in str(error) else label
+    return label
+
+
+def _encode(estimator: BaseAutoencoder, config: Any) -> None:
+    codes = estimator.transform(_samples(estimator, config))
+    write_array(Path(config.out), codes, list(estimator.get_feature_names_out()))
+    print(f"{config.out}: codes of shape {codes.shape}")
+
+
+def _reconstruct(estimator: BaseAutoencoder, config: Any) -> None:
+    samples = _samples(estimator, config)
+    decoded = estimator.reconstruct(samples)
+    out = Path(config.out)
+    if out.suffix.lower() == ".png":
+        truth = np.asarray(samples.X)[:_MOST_PAIRS].reshape(-1, *estimator.info_.shape)
+        pairs = np.stack([truth, decoded[:_MOST_PAIRS].reshape(truth.shape)], axis=1).reshape(-1, *truth.shape[1:])
+        write_pictures(out, pairs, estimator.info_, columns=8)
+        print(f"{out}: the first {len(truth)} originals, each with its reconstruction on its right")
+        return
+    write_array(out, decoded, _feature_names(estimator))
+    print(f"{out}: reconstructions of shape {decoded.shape}")
+
+
+def _sample(estimator: BaseAutoencoder, config: Any) -> None:
+    drawn = estimator.sample(config.n, random_state=config.seed)
+    out = Path(config.out)
+    if out.suffix.lower() == ".png":
+        write_pictures(out, drawn.reshape(-1, *estimator.info_.shape), estimator.info_)
+    else:
+        write_array(out, drawn, _feature_names(estimator))
+    print(f"{out}: {config.n} samples")
+
+
+def _score(estimator: BaseAutoencoder, config: Any) -> None:
+    samples = _samples(estimator, config)
+    if config.n_samples is None:
+        scores, what = estimator.score_samples(samples), "score"
+    else:
+        if not hasattr(estimator, "log_likelihood"):
+            raise ParameterError(f"{type(estimator).__name__} has no likelihood to estimate; leave --n_samples out")
+        scores, what = estimator.log_likelihood(samples, n_samples=config.n_samples), "log_likelihood"
+    low, middle, high = np.quantile(scores, [0.01, 0.5, 0.99])
+    print(f"{len(scores)} rows; {what} in nats: mean {scores.mean():.3f}, median {middle:.3f}", end="")
+    print(f", 1 % below {low:.3f}, 1 % above {high:.3f}; lowest in row {int(scores.argmin())}")
+    if config.out is not None:
+        write_array(Path(config.out), scores[:, None] if _is_table(config.out) else scores, [what])
+        print(f"{config.out}: one value per row")
+
+
+def _evaluate(estimator: BaseAutoencoder, config: Any) -> None:
+    from isthmus.evaluate.metrics import METRICS
+    from isthmus.files import write_json
+
+    metrics = estimator.evaluate(_samples(estimator, config))
+    if config.json:
+        print(json.dumps(metrics))
+    else:
+        for name, value in metrics.items():
+            print(f"{name:<20} {value:>14,.4f}   {METRICS[name]}")
+    if config.out is not None:
+        write_json(Path(config.out), metrics)
+
+
+def _report(estimator: BaseAutoencoder, config: Any) -> None:
+    from isthmus.report import write_report
+
+    samples = _samples(estimator, config)
+    page = write_report(estimator, replace(samples, name=samples.name), Path(config.run), run=config.run)
+    print(page)
+
+
+def _feature_names(estimator: BaseAutoencoder) -> list[str] | None:
+    names = getattr(estimator, "feature_names_in_", None)
+    return None if names is None else [str(name) for name in names]
+
+
+def _is_table(path: str) -> bool:
+    return Path(path).suffix.lower() in _TABLES
+
+
+_OUT = (("--out",), {"type": str, "required": True, "metavar": "FILE"})
+_ACTIONS: dict[str, tuple[Callable[..., None], str, bool]] = {
+    "encode": (_encode, "Write the codes of data.", True),
+    "reconstruct": (_reconstruct, "Encode and decode data.", True),
+    "sample": (_sample, "Draw new data from a model.", False),
+    "score": (_score, "Log-likelihood (a lower bound) of each row, in nats; low scores are unusual rows.", True),
+    "evaluate": (_evaluate, "Every metric that applies, with its meaning.", True),
+    "report": (_report, "Write RUN/report.html and RUN/figures anew.", True),
+}
+_OPTIONS: dict[str, list[tuple[tuple[str, ...], dict[str, Any]]]] = {
+    "encode": [((*_OUT[0],), {**_OUT[1], "help": "where to write: .npy, .csv or .parquet"})],
+    "reconstruct": [((*_OUT[0],), {**_OUT[1], "help": ".npy, .csv or .parquet; for pictures .png, a sheet of pairs"})],
+    "sample": [
+        (("-n", "--n"), {"type": int, "default": 64, "help": "how many"}),
+        (("--seed",), {"type": int | None, "default": None, "help": "seed of the draw"}),
+        ((*_OUT[0],), {**_OUT[1], "help": ".npy, .csv or .parquet; for pictures .png, a sheet"}),
+    ],
+    "score": [
+        (("--n_samples",), {"type": int | None, "help": "importance samples per row: a tighter bound"}),
+        (("--out",), {"type": str | None, "metavar": "FILE", "help": "write one value per row: .npy, .csv, .parquet"}),
+    ],
+    "evaluate": [
+        (("--json",), {"action": "store_true", "help": "print one JSON object instead of a table"}),
+        (("--out",), {"type": str | None, "metavar": "FILE", "help": "write the metrics as JSON"}),
+    ],
+    "report": [],
+}
