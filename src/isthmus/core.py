@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -145,7 +145,7 @@ class Composed(nn.Module):
             n_outputs=self.likelihood.n_outputs,
         )
         for term in self.terms.values():
-            term.setup(info, latent_dim)
+            cast("Term", term).setup(info, latent_dim)
         return self
 
     def encode(self, x: Tensor) -> Code:
@@ -158,12 +158,20 @@ class Composed(nn.Module):
         # Likelihoods are computed in fp32 whatever the precision of the network (log-sums lose nats in bf16).
         return self.likelihood(y.float().reshape(*z.shape[:-1], *y.shape[1:]))
 
+    def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
+        """Log p(x|z) in nats, for data (B, *event) and codes (..., B, latent_dim)."""
+        return self.decode(z).log_prob(self.real(x))
+
+    def real(self, x: Tensor) -> Tensor:
+        """Data as floating-point numbers, in their own units: whole numbers are turned into them batch by batch."""
+        return x if x.is_floating_point() else x.to(self.scaling.shift.dtype)
+
     def step(self, x: Tensor, target: Tensor | None = None) -> Step:
         """One pass; ``target`` defaults to the clean ``x``."""
         x_in, mask = self.corruption(self.scaling(x))
         code = self._code(x_in)
         p = self.decode(code.z)
-        return Step(x if target is None else target, x_in, mask, code, p, self.prior())
+        return Step(self.real(x if target is None else target), x_in, mask, code, p, self.prior())
 
     def forward(self, x: Tensor, target: Tensor | None = None) -> dict[str, Tensor]:
         """Cost of every term, unweighted, each of shape (B,)."""
@@ -180,7 +188,7 @@ class Composed(nn.Module):
 
     def weights(self, progress: float = 1.0) -> dict[str, float]:
         """Weight of every term at this point of the training."""
-        return {name: term.weight_at(progress) for name, term in self.terms.items()}
+        return {name: cast("Term", term).weight_at(progress) for name, term in self.terms.items()}
 
     def _code(self, x_in: Tensor) -> Code:
         return self.bottleneck(self.network.encoder(x_in).float())

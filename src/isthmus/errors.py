@@ -9,6 +9,10 @@ class DataError(IsthmusError, ValueError):
     """The data cannot be used as they are; the message says what was seen and what to do."""
 
 
+class DataTypeError(DataError, TypeError):
+    """The data hold something that is not a number."""
+
+
 class DataSourceError(IsthmusError, OSError):
     """A file, folder or remote data set cannot be read."""
 

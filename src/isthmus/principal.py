@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_ROWS = 8192
+_ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Principal:
     total_variance: float
 
     def log_likelihood(self, X: np.ndarray) -> np.ndarray:
-        """Exact log p(x) in nats of rows of shape (n, *event) under probabilistic PCA (Tipping & Bishop, 1999, eq. 4)."""
+        """Exact log p(x) of rows (n, *event) under probabilistic PCA, in nats (Tipping & Bishop, 1999, eq. 4)."""
         d, k = len(self.mean), len(self.variance)
         # A direction without variance has no density; give it the spread of rounding.
         floor = max(np.finfo(np.float64).eps * self.total_variance, 1e-300)
@@ -79,28 +79,25 @@ class Principal:
 def moments(X: np.ndarray) -> Moments:
     """Mean and scatter of rows (n, *event), in chunks, accumulated in float64.
 
-    Products are in float64 for float64 and 64-bit integers, in float32 for narrower types; a first shift by the
-    mean of one chunk keeps both clear of cancellation.
+    Products are in float64 for 64-bit types, in float32 for narrower ones; a first shift by the mean of one chunk
+    keeps both clear of cancellation.
     """
     n, d = len(X), math.prod(X.shape[1:])
-    dtype = torch.float64 if X.dtype.itemsize >= 8 else torch.float32
-    shift = torch.tensor(X[:_ROWS].reshape(-1, d)).double().mean(0).to(dtype)
-    total = torch.zeros(d, dtype=torch.float64)
-    scatter = torch.zeros(d, d, dtype=torch.float64)
+    dtype = np.float64 if X.dtype.itemsize >= 8 else np.float32
+    shift = X[:_ROWS].reshape(-1, d).mean(0, dtype=np.float64).astype(dtype)
+    total, scatter = np.zeros(d), np.zeros((d, d))
     for start in range(0, n, _ROWS):
-        chunk = torch.tensor(X[start : start + _ROWS].reshape(-1, d)).to(dtype).sub_(shift)
+        chunk = X[start : start + _ROWS].reshape(-1, d) - shift
         total += chunk.sum(0)
         scatter += chunk.T @ chunk
     offset = total / n
-    scatter -= n * torch.outer(offset, offset)
-    return Moments(n, shift.double() + offset, scatter)
+    scatter -= n * np.outer(offset, offset)
+    return Moments(n, torch.from_numpy(shift + offset), torch.from_numpy(scatter))
 
 
-def principal_components(X: np.ndarray, k: int) -> Principal:
-    """Closed form, from the eigenvectors of the covariance or, for fewer rows than values, of the Gram matrix."""
+def few_rows(X: np.ndarray, k: int) -> Principal:
+    """Closed form for fewer rows than values, from the eigenvectors of the Gram matrix."""
     n, d = len(X), math.prod(X.shape[1:])
-    if n >= d:
-        return within(moments(X), torch.eye(d, dtype=torch.float64), k)
     rows = torch.tensor(X.reshape(n, d)).double()
     mean = rows.mean(0)
     rows -= mean
@@ -111,12 +108,13 @@ def principal_components(X: np.ndarray, k: int) -> Principal:
     return _assemble(mean, axes, values.flip(0)[:k] / (n - 1), values.sum().item() / (n - 1), min(n, d))
 
 
-def within(moments: Moments, basis: Tensor, k: int) -> Principal:
-    """The leading k principal components inside the span of ``basis``, orthonormal columns of shape (d, m)."""
+def principal_components(moments: Moments, k: int, basis: Tensor | None = None) -> Principal:
+    """The leading k principal components, or those in the span of ``basis``, orthonormal columns of shape (d, m)."""
     d = len(moments.mean)
-    inside = moments.scatter if basis.shape[1] == d else basis.T @ moments.scatter @ basis
+    inside = moments.scatter if basis is None else basis.T @ moments.scatter @ basis
     values, vectors = torch.linalg.eigh(inside)
-    axes = (basis @ vectors.flip(1)[:, :k]).T if basis.shape[1] != d else vectors.flip(1)[:, :k].T
+    top = vectors.flip(1)[:, :k]
+    axes = (top if basis is None else basis @ top).T
     scale = max(moments.n - 1, 1)
     total = moments.scatter.trace().item() / scale
     return _assemble(moments.mean, axes, values.flip(0)[:k].clamp_min(0) / scale, total, min(moments.n, d))
@@ -131,7 +129,12 @@ def polish(moments: Moments, start: Tensor, *, steps: int = 2000) -> Tensor:
     scatter = moments.scatter / moments.scatter.trace().clamp_min(1e-300)
     weights = torch.linalg.qr(start.double()).Q.contiguous().requires_grad_()
     optimizer = torch.optim.LBFGS(
-        [weights], max_iter=steps, history_size=30, tolerance_grad=1e-10, tolerance_change=0, line_search_fn="strong_wolfe"
+        [weights],
+        max_iter=steps,
+        history_size=30,
+        tolerance_grad=1e-10,
+        tolerance_change=0,
+        line_search_fn="strong_wolfe",
     )
 
     def closure() -> Tensor:

@@ -107,7 +107,15 @@ def load(path: str | PathLike[str]) -> BaseAutoencoder:
         return _rebuild(folder, params)
     except RunError:
         raise
-    except (IsthmusError, KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
+    except (
+        IsthmusError,
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RuntimeError,
+        OverflowError,
+    ) as error:
         raise RunError(f"{folder / PARAMS} does not describe a model: {str(error).splitlines()[:1]}") from None
 
 
@@ -207,7 +215,10 @@ def _read_info(data: dict[str, Any]) -> DataInfo:
 def _encode(value: Any) -> Any:
     """Parameter to JSON."""
     if isinstance(value, Part):
-        return {"part": type(value).__name__, "args": {name: _encode(v) for name, v in value.config().items()}}
+        return {
+            "part": type(value).__name__,
+            "args": {name: _encode(v) for name, v in value.config().items()},
+        }
     if isinstance(value, Trainer):
         kept = {k: v for k, v in value.get_params(deep=False).items() if k not in ("callbacks", "resume")}
         return {"trainer": {name: _encode(v) for name, v in kept.items()}}

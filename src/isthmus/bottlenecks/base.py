@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -11,6 +12,9 @@ from isthmus.core import Code, Part
 
 class Bottleneck(Part):
     """What the code is: maps encoder features to a `Code`."""
+
+    stochastic: ClassVar[bool] = False
+    """Whether the code has a distribution q(z|x)."""
 
     latent_dim_: int
     sampling: bool = False
@@ -21,14 +25,9 @@ class Bottleneck(Part):
         self.latent_dim_ = latent_dim
 
     @property
-    @abstractmethod
     def n_features(self) -> int:
         """How many features the encoder must deliver."""
-
-    @property
-    @abstractmethod
-    def stochastic(self) -> bool:
-        """Whether the code has a distribution q(z|x)."""
+        return self.latent_dim_
 
     @abstractmethod
     def forward(self, h: Tensor) -> Code:

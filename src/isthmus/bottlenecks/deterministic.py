@@ -11,11 +11,5 @@ from isthmus.core import Code
 class Deterministic(Bottleneck):
     """The encoder's features are the code."""
 
-    stochastic = False
-
-    @property
-    def n_features(self) -> int:
-        return self.latent_dim_
-
     def forward(self, h: Tensor) -> Code:
         return Code(h)

@@ -160,7 +160,11 @@ _ACTIONS: dict[str, tuple[Callable[..., None], str, bool]] = {
     "encode": (_encode, "Write the codes of data.", True),
     "reconstruct": (_reconstruct, "Encode and decode data.", True),
     "sample": (_sample, "Draw new data from a model.", False),
-    "score": (_score, "Log-likelihood (a lower bound) of each row, in nats; low scores are unusual rows.", True),
+    "score": (
+        _score,
+        "Log-likelihood (a lower bound) of each row, in nats; low scores are unusual rows.",
+        True,
+    ),
     "evaluate": (_evaluate, "Every metric that applies, with its meaning.", True),
     "report": (_report, "Write RUN/report.html and RUN/figures anew.", True),
 }
@@ -174,7 +178,10 @@ _OPTIONS: dict[str, list[tuple[tuple[str, ...], dict[str, Any]]]] = {
     ],
     "score": [
         (("--n_samples",), {"type": int | None, "help": "importance samples per row: a tighter bound"}),
-        (("--out",), {"type": str | None, "metavar": "FILE", "help": "write one value per row: .npy, .csv, .parquet"}),
+        (
+            ("--out",),
+            {"type": str | None, "metavar": "FILE", "help": "write one value per row: .npy, .csv, .parquet"},
+        ),
     ],
     "evaluate": [
         (("--json",), {"action": "store_true", "help": "print one JSON object instead of a table"}),

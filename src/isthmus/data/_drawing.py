@@ -88,9 +88,7 @@ def _values(name: str, value: Any, n_samples: int, limits: tuple[float, float]) 
     try:
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise ParameterError(
-            f"factor {name!r} is not numeric; give a number or {n_samples} of them."
-        ) from error
+        raise ParameterError(f"factor {name!r} is not numeric; give a number or {n_samples} of them.") from error
     if array.shape not in ((), (n_samples,)):
         raise ParameterError(
             f"factor {name!r} has shape {array.shape}; give one number or an array of shape ({n_samples},)."
@@ -183,9 +181,7 @@ class Canvas:
     def paint(self, alpha: Array, colour: Any, rows: slice = slice(None)) -> None:
         """Blend a colour, of shape (3,) or (n, 1, 1, 3), over the picture."""
         colour = np.asarray(colour, dtype=np.float32)
-        tones = (
-            [(colour * LUMA).sum(axis=-1)] if len(self.canvas) == 1 else [colour[..., c] for c in range(3)]
-        )
+        tones = [(colour * LUMA).sum(axis=-1)] if len(self.canvas) == 1 else [colour[..., c] for c in range(3)]
         for plane, tone in zip(self.canvas, tones, strict=True):
             part = plane[:, rows]
             part += alpha * (tone - part)

@@ -55,9 +55,7 @@ def load_builtin(source: str) -> Samples:
     """
     name, _, text = source.partition(":")
     if name not in _MAKERS:
-        raise DataSourceError(
-            f"There is no built-in data set '{name}'; the built-in names are {', '.join(BUILTINS)}."
-        )
+        raise DataSourceError(f"There is no built-in data set '{name}'; the built-in names are {', '.join(BUILTINS)}.")
     make, options = _MAKERS[name]
     return make(source, **_parse(name, text, options))
 

@@ -279,9 +279,7 @@ def _front_hair(p: _Portrait) -> None:
     p.paint(bump((np.maximum(inside, 0) / 0.06) ** 2) * p.mask * np.float32(0.40), p.skin * 0.55)
     p.locks = p.edge(np.maximum(inside, np.minimum(p.mane, p.outline)), 0.01)
     p.paint(p.locks, p.hair)
-    seam = (
-        bump((p.u / (0.018 + 0.3 * p.pixel)) ** 2) * smooth_step(0.2, 0.6, -p.v) * smooth_step(0.2, 0.6, p.Z)
-    )
+    seam = bump((p.u / (0.018 + 0.3 * p.pixel)) ** 2) * smooth_step(0.2, 0.6, -p.v) * smooth_step(0.2, 0.6, p.Z)
     p.paint(seam * p.locks * (0.1 + 0.4 * h), p.hair * 0.55)
     ring = ((p.Y + 0.66 - 0.22 * np.abs(p.X - 0.25 * p.f["light"])) / 0.10) ** 2
     sheen = bump(ring + (p.X - 0.45 * p.f["light"]) ** 2 / 0.30)

@@ -59,17 +59,13 @@ def read_idx(path: Path) -> np.ndarray:
             size = math.prod(shape) * dtype.itemsize
             room = path.stat().st_size
             if size > (room * _DEFLATE_LIMIT if _is_gzip(path) else room):
-                raise DataSourceError(
-                    f"{path} declares {_declared(shape, size)}, but the file has only {room} bytes."
-                )
+                raise DataSourceError(f"{path} declares {_declared(shape, size)}, but the file has only {room} bytes.")
             payload = _read_at_most(handle, size + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataSourceError(f"{path} is damaged or cut short ({error}): fetch it again.") from error
     if len(payload) != size:
         held = "more" if len(payload) > size else f"only {len(payload)}"
-        raise DataSourceError(
-            f"{path} declares {_declared(shape, size)}, but {held} bytes follow its header."
-        )
+        raise DataSourceError(f"{path} declares {_declared(shape, size)}, but {held} bytes follow its header.")
     array = np.frombuffer(payload, dtype=dtype).reshape(shape)
     return array.astype(dtype.newbyteorder("="), copy=False)
 
@@ -101,9 +97,7 @@ def load_idx(path: Path) -> Samples:
     labels = _labels_beside(path)
     y = None if labels is None else read_idx(labels)
     if labels is not None and y is not None and y.shape != X.shape[:1]:
-        raise DataError(
-            f"{labels} holds labels of shape {y.shape}, but {path.name} has {X.shape[0]} samples."
-        )
+        raise DataError(f"{labels} holds labels of shape {y.shape}, but {path.name} has {X.shape[0]} samples.")
     return Samples(X, path.name, y=y)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 
 _CHUNK_BYTES = 64 << 20
 
@@ -117,8 +118,13 @@ class DataInfo:
         )
 
 
-def describe_data(X: np.ndarray, rows: np.ndarray | None = None) -> DataInfo:
-    """Read ``X``, of shape (n, *event), once in chunks and summarise it, or only these row numbers of it."""
+def describe_data(
+    X: np.ndarray, rows: np.ndarray | None = None, *, moments: tuple[np.ndarray, np.ndarray] | None = None
+) -> DataInfo:
+    """Read ``X``, of shape (n, *event), once in chunks and summarise it, or only these row numbers of it.
+
+    Mean and standard deviation, flat, may be given if they are known.
+    """
     n, shape = len(X) if rows is None else len(rows), X.shape[1:]
     low, high = np.full(shape, np.inf), np.full(shape, -np.inf)
     count, mean, squares = 0, np.zeros(shape), np.zeros(shape)
@@ -128,12 +134,14 @@ def describe_data(X: np.ndarray, rows: np.ndarray | None = None) -> DataInfo:
     for start in range(0, n, step):
         part = slice(start, start + step)
         raw = np.asarray(X[part] if rows is None else X[rows[part]])
+        low, high = np.minimum(low, raw.min(0)), np.maximum(high, raw.max(0))
         integral = integral and (raw.dtype.kind in "bui" or bool(np.all(raw == np.rint(raw))))
-        chunk = raw.astype(np.float64)
-        low, high = np.minimum(low, chunk.min(0)), np.maximum(high, chunk.max(0))
-        one_hot = one_hot and _is_one_hot(chunk)
-        count, mean, squares = _merge(count, mean, squares, chunk)
-    std = np.sqrt(squares / count)
+        one_hot = one_hot and integral and _is_one_hot(raw)
+        if moments is None:
+            count, mean, squares = _merge(count, mean, squares, raw)
+    if moments is None:
+        moments = mean, np.sqrt(squares / count)
+    mean, std = (moment.reshape(shape) for moment in moments)
     return DataInfo(n, tuple(shape), X.dtype.name, low, high, mean, std, integral, one_hot)
 
 
@@ -157,8 +165,10 @@ def _merge(
 ) -> tuple[int, np.ndarray, np.ndarray]:
     """Combine running moments with a chunk's, without cancellation (Chan, Golub & LeVeque, 1983, eq. 2.1)."""
     m = len(chunk)
-    chunk_mean = chunk.mean(0)
+    # torch, because it reduces over rows with all cores.
+    variance, centre = torch.var_mean(torch.tensor(chunk, dtype=torch.float64), dim=0, correction=0)
+    chunk_mean = centre.numpy()
     delta = chunk_mean - mean
     total = count + m
-    squares = squares + ((chunk - chunk_mean) ** 2).sum(0) + delta**2 * (count * m / total)
+    squares = squares + m * variance.numpy() + delta**2 * (count * m / total)
     return total, mean + delta * (m / total), squares

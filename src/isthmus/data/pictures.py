@@ -253,9 +253,7 @@ def _decode(path: Path, resize: Size | None, grey: bool) -> np.ndarray:
             "make it smaller first."
         ) from error
     except Image.UnidentifiedImageError as error:
-        raise DataSourceError(
-            f"{path} is not a picture in one of the formats {', '.join(_FORMATS)}."
-        ) from error
+        raise DataSourceError(f"{path} is not a picture in one of the formats {', '.join(_FORMATS)}.") from error
     # On damaged files Pillow's decoders raise almost anything: OSError, SyntaxError, struct.error ...
     except Exception as error:
         raise DataSourceError(f"{path} is damaged or cut short: {one_line(error)}.") from error
@@ -277,8 +275,7 @@ def _reserve(shape: tuple[int, ...]) -> np.ndarray:
         return np.empty(shape, dtype=np.uint8)
     except MemoryError as error:
         raise DataError(
-            f"{shape[0]} pictures of {shape[1]}x{shape[2]} do not fit in memory: make them smaller with "
-            "resize=64."
+            f"{shape[0]} pictures of {shape[1]}x{shape[2]} do not fit in memory: make them smaller with resize=64."
         ) from error
 
 

@@ -51,9 +51,7 @@ def load_openml(source: str, *, label: str | None = None, columns: Sequence[str]
             warnings.filterwarnings("ignore", message="A network error occurred")
             bunch: Any = fetch_openml(**key, as_frame=True, parser="auto")
     except ImportError as error:
-        raise MissingExtraError(
-            f'Reading {source} needs the tables extra: pip install "isthmus[tables]".'
-        ) from error
+        raise MissingExtraError(f'Reading {source} needs the tables extra: pip install "isthmus[tables]".') from error
     except OSError as error:
         raise _unreachable(source, error) from error
     except ValueError as error:  # what scikit-learn raises for an unknown name, and for sparse data
@@ -110,24 +108,18 @@ def load_hub(
     kinds = {column: type(feature).__name__ for column, feature in data.features.items()}
     for column in [*([label] if label else []), *(columns or [])]:
         if column not in kinds:
-            raise ParameterError(
-                f"'{column}' is not a column of {source}; its columns are {some(kinds, 20)}."
-            )
+            raise ParameterError(f"'{column}' is not a column of {source}; its columns are {some(kinds, 20)}.")
     classes = [column for column, kind in kinds.items() if kind == "ClassLabel"]
     label = classes[0] if label is None and len(classes) == 1 else label
     pictures = [column for column, kind in kinds.items() if kind == "Image" and column in (columns or kinds)]
     if not pictures:
         if resize is not None or grey:
-            raise ParameterError(
-                f"resize= and grey= are for pictures, but {source} has no column of pictures."
-            )
+            raise ParameterError(f"resize= and grey= are for pictures, but {source} has no column of pictures.")
         samples = from_frame(data.to_pandas(), name=source, label=label, columns=columns)
         y = samples.y if label is None or samples.y is None else _class_names(samples.y, data.features[label])
         return Samples(samples.X, source, y=y, feature_names=samples.feature_names)
     if len(pictures) > 1:
-        raise DataError(
-            f"{source} has several columns of pictures, {some(pictures)}: choose one with columns=."
-        )
+        raise DataError(f"{source} has several columns of pictures, {some(pictures)}: choose one with columns=.")
     X = stack(_pictures(data, pictures[0], resize, grey), len(data), lambda i: f"row {i}")
     y = None if label is None else _class_names(np.asarray(data[label]), data.features[label])
     return Samples(X, source, y=y)
@@ -137,9 +129,7 @@ def _fetch(source: str, name: str, split: str) -> Any:
     try:
         datasets: Any = importlib.import_module("datasets")
     except ImportError as error:
-        raise MissingExtraError(
-            f'Reading {source} needs the hub extra: pip install "isthmus[hub]".'
-        ) from error
+        raise MissingExtraError(f'Reading {source} needs the hub extra: pip install "isthmus[hub]".') from error
     # Before version 4, `datasets` could ask at the terminal whether to run a data set's own code.
     asks = "trust_remote_code" in inspect.signature(datasets.load_dataset).parameters
     refusal = {"trust_remote_code": False} if asks else {}

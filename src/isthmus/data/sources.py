@@ -158,9 +158,7 @@ def _read_path(source: str, size: Size | None, grey: bool, label: str | None, co
 def _read_directory(path: Path, size: Size | None, grey: bool, label: str | None, columns: Any) -> Samples:
     if parquet_files(path):
         if picture_files(path):
-            raise DataSourceError(
-                f"{path} holds both pictures and Parquet files: put them into folders of their own."
-            )
+            raise DataSourceError(f"{path} holds both pictures and Parquet files: put them into folders of their own.")
         _no_picture_options(path.name, size, grey)
         return read_parquet(path, label=label, columns=columns)
     _no_table_options(path.name, label, columns)
@@ -176,9 +174,7 @@ def _plain(samples: Samples, what: str, size: Size | None, grey: bool, label: An
 
 def _no_picture_options(what: str, size: Size | None, grey: bool) -> None:
     if size is not None or grey:
-        raise ParameterError(
-            f"resize= and grey= are for picture files and folders of them, but the source is {what}."
-        )
+        raise ParameterError(f"resize= and grey= are for picture files and folders of them, but the source is {what}.")
 
 
 def _no_table_options(what: str, label: str | None, columns: Any) -> None:
@@ -216,15 +212,12 @@ def _as_array(source: Any) -> np.ndarray:
     elif not hasattr(source, "__array__") and not isinstance(source, list | tuple):
         hint = " (convert it with .toarray())" if hasattr(source, "toarray") else ""
         raise DataError(
-            f"The source has type {type(source).__name__}{hint}: use an array, a data frame, a path or a "
-            "built-in name."
+            f"The source has type {type(source).__name__}{hint}: use an array, a data frame, a path or a built-in name."
         )
     try:
         return np.asarray(source)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise DataError(
-            f"The {type(source).__name__} cannot be read as an array: {one_line(error)}."
-        ) from error
+        raise DataError(f"The {type(source).__name__} cannot be read as an array: {one_line(error)}.") from error
 
 
 def _check(shape: tuple[int, ...], dtype: np.dtype, name: str) -> None:
@@ -266,19 +259,13 @@ def _npy_header(handle: IO[bytes], name: str) -> _Header:
 def _read_npz(path: Path, array: str | None, label: str | None) -> Samples:
     try:
         with zipfile.ZipFile(path) as archive:
-            members = {
-                i.filename.removesuffix(".npy"): i for i in archive.infolist() if i.filename.endswith(".npy")
-            }
+            members = {i.filename.removesuffix(".npy"): i for i in archive.infolist() if i.filename.endswith(".npy")}
             headers = {key: _member_header(archive, member, path) for key, member in members.items()}
             chosen = _choose(path, headers, array, label)
             labels = _labels_of(path, headers, chosen, label)
             _check(headers[chosen][0], headers[chosen][2], f"{path.name}:{chosen}")
             X = _read_member(archive, members[chosen], headers[chosen], path)
-            y = (
-                None
-                if labels is None
-                else _read_member(archive, members[labels], headers[labels], path).reshape(-1)
-            )
+            y = None if labels is None else _read_member(archive, members[labels], headers[labels], path).reshape(-1)
     except IsthmusError:
         raise
     # On damaged archives zipfile raises BadZipFile, RuntimeError, zlib.error, struct.error ...
@@ -294,18 +281,12 @@ def _member_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path
         header = _npy_header(handle, f"{path}:{member.filename}")
         size, held = math.prod(header[0]) * header[2].itemsize, member.file_size - handle.tell()
     # Checked before memory is reserved, against what the archive says and against what it can hold.
-    if not header[2].hasobject and (
-        size != held or member.file_size > _DEFLATE_LIMIT * member.compress_size + 1024
-    ):
-        raise DataSourceError(
-            f"{path}:{member.filename} declares {header[0]}, {size} bytes, which it does not hold."
-        )
+    if not header[2].hasobject and (size != held or member.file_size > _DEFLATE_LIMIT * member.compress_size + 1024):
+        raise DataSourceError(f"{path}:{member.filename} declares {header[0]}, {size} bytes, which it does not hold.")
     return header
 
 
-def _read_member(
-    archive: zipfile.ZipFile, member: zipfile.ZipInfo, header: _Header, path: Path
-) -> np.ndarray:
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, header: _Header, path: Path) -> np.ndarray:
     if member.compress_size > path.stat().st_size:
         raise DataSourceError(f"{path} is cut short: {member.filename} is larger than the file.")
     with archive.open(member) as handle:

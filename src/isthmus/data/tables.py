@@ -18,9 +18,7 @@ from isthmus.errors import DataError, DataSourceError, IsthmusError, MissingExtr
 if TYPE_CHECKING:
     import narwhals as nw
 
-_NUMBER = re.compile(
-    r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.ASCII | re.IGNORECASE
-)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.ASCII | re.IGNORECASE)
 _SHOWN = 5
 
 
@@ -197,8 +195,7 @@ def read_parquet(path: Path, *, label: str | None = None, columns: Sequence[str]
         part = part.drop_columns(_index_columns(part.schema, keep=label))
         if parts and part.schema.names != parts[0].schema.names:
             raise DataSourceError(
-                f"{file} has other columns than {files[0].name}: a folder of Parquet files is read as one "
-                "table."
+                f"{file} has other columns than {files[0].name}: a folder of Parquet files is read as one table."
             )
         parts.append(part)
     try:
@@ -347,8 +344,7 @@ def _header(handle: IO[str], separator: str, path: Path) -> tuple[list[str], boo
         return [f"x{j}" for j in range(len(first))], False, 0
     if len(first) == 1 and separator == "," and ";" in first[0]:
         raise DataSourceError(
-            f"{path} seems to be separated by semicolons: save it with commas between the cells and "
-            "points in numbers."
+            f"{path} seems to be separated by semicolons: save it with commas between the cells and points in numbers."
         )
     has_index = first[0] == ""
     names = [cell or f"unnamed_{j}" for j, cell in enumerate(first)]

@@ -47,14 +47,14 @@ def elbo(module: Composed, x: Tensor, noise: Tensor) -> Tensor:
     prior = module.prior()
     closed = kl_per_latent(q, prior)
     divergence = (q.log_prob(z) - prior.log_prob(z)).mean(0) if closed is None else closed.sum(-1)
-    return module.decode(z).log_prob(x).mean(0) - divergence
+    return module.log_prob(x, z).mean(0) - divergence
 
 
 def log_weights(module: Composed, x: Tensor, noise: Tensor) -> Tensor:
     """Logarithms of importance weights p(x, z) / q(z|x), of shape (k, B)."""
     q = _posterior(module, x)
     z = draw(q, noise)
-    return module.decode(z).log_prob(x) + module.prior().log_prob(z) - q.log_prob(z)
+    return module.log_prob(x, z) + module.prior().log_prob(z) - q.log_prob(z)
 
 
 def importance_weighted(module: Composed, x: Tensor, n_draws: int, generator: torch.Generator) -> Tensor:

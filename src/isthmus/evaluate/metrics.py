@@ -38,17 +38,21 @@ def evaluate(estimator: BaseAutoencoder, X: np.ndarray) -> dict[str, float]:
     truth = np.asarray(X, dtype=np.float64)
     mse = float(np.mean((decoded - truth) ** 2))
     variance = float(np.mean((truth - truth.mean(0)) ** 2))
-    result = {"n_samples": float(len(X)), "mse": mse, "r2": 1 - mse / variance if variance > 0 else float("nan")}
+    result = {
+        "n_samples": float(len(X)),
+        "mse": mse,
+        "r2": 1 - mse / variance if variance > 0 else float("nan"),
+    }
     if info.is_picture:
         span = 255.0 if info.dtype == "uint8" and info.high > 1 else info.high - info.low
         result["psnr"] = float(10 * np.log10(max(span, 1e-12) ** 2 / max(mse, 1e-12)))
-    nll = by_batch(module, X, lambda x: -module.decode(module.encode(x).mean).log_prob(x))
+    nll = by_batch(module, X, lambda x: -module.log_prob(x, module.encode(x).mean))
     result["reconstruction_nll"] = float(nll.mean(dtype=np.float64))
     bound = -result["reconstruction_nll"]
     if module.bottleneck.stochastic:
         bound = result["elbo"] = float(score_rows(module, X).mean(dtype=np.float64))
         result["kl"] = float(divergences(estimator, X).sum(1).mean(dtype=np.float64))
-    result["bits_per_dim"] = -bound / (info.n_values * np.log(2))
+    result["bits_per_dim"] = float(-bound / (info.n_values * np.log(2)))
     result["active_units"] = float(active_units(estimator, codes))
     return result
 

@@ -27,12 +27,10 @@ class Likelihood(Part):
     scaling: ClassVar[ScalingKind | None] = None
     """Scaling of the network's input that this likelihood asks for; None leaves it to the data."""
 
-    n_event_: int
+    n_outputs: int = 1
+    """Decoder outputs per value of the data; known once the likelihood is set up."""
 
-    @property
-    @abstractmethod
-    def n_outputs(self) -> int:
-        """Decoder outputs per value of the data."""
+    n_event_: int
 
     @abstractmethod
     def check(self, info: DataInfo) -> None:

@@ -75,11 +75,8 @@ class CategoricalLikelihood(Likelihood):
     def setup(self, info: DataInfo, scaling: Scaling) -> None:
         super().setup(info, scaling)
         self._one_hot = info.one_hot
-        self._n_levels = 1 if info.one_hot else int(info.high) + 1
-
-    @property
-    def n_outputs(self) -> int:
-        return self._n_levels
+        if not info.one_hot:
+            self._n_levels = self.n_outputs = int(info.high) + 1
 
     def forward(self, y: Tensor) -> Distribution:
         if self._one_hot:

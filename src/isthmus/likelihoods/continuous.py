@@ -34,7 +34,6 @@ class LocationScale(Likelihood):
         L2 (L1) loss divided by its unit, up to a constant.
     """
 
-    n_outputs = 1
     family: ClassVar[type[Normal] | type[Laplace]]
     shift_: Tensor
     unit_: Tensor

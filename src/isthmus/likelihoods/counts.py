@@ -19,7 +19,6 @@ _MIN_RATE = 1e-6
 
 
 class _Counts(Likelihood):
-    n_outputs = 1
     scaling = "log"
     typical_: Tensor
 
@@ -36,7 +35,7 @@ class _Counts(Likelihood):
 
         Linear rather than exponential for large outputs, so that one wild output cannot overflow.
         """
-        unit = softplus(y[..., 0] + 0.5413) # softplus(0.5413) = 1
+        unit = softplus(y[..., 0] + 0.5413)  # softplus(0.5413) = 1
         return self.typical_ * unit + _MIN_RATE
 
 

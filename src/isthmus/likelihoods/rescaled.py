@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
@@ -21,8 +23,8 @@ class Rescaled(Distribution):
         Broadcast to ``event``.
     """
 
-    arg_constraints = {}
-    support = constraints.real
+    arg_constraints: ClassVar = {}  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]
+    support = constraints.real  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]
 
     def __init__(self, base: Distribution, shift: Tensor, scale: Tensor) -> None:
         self.base = base
@@ -43,7 +45,7 @@ class Rescaled(Distribution):
     def variance(self) -> Tensor:
         return self.base.variance * self.scale**2
 
-    def rsample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
+    def rsample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
         return self._back(self.base.rsample(torch.Size(sample_shape)))
 
     def _back(self, u: Tensor) -> Tensor:

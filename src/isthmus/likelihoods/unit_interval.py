@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 
 class _UnitInterval(Likelihood):
-    n_outputs = 1
     scaling = "range"
     family: ClassVar[type[Bernoulli] | type[ContinuousBernoulli]]
 

@@ -58,7 +58,10 @@ def choose_likelihood(likelihood: str | Likelihood, info: DataInfo) -> tuple[Lik
     elif info.is_binary:
         name, reason = "bernoulli", "every value is 0 or 1"
     else:
-        name, reason = "gaussian", f"{info.dtype} values from {info.low:g} to {info.high:g}; the scale is learned"
+        name, reason = (
+            "gaussian",
+            f"{info.dtype} values from {info.low:g} to {info.high:g}; the scale is learned",
+        )
         if info.integral and info.low >= 0 and not info.is_picture:
             reason += "; if these are counts, try 'poisson' or 'negative_binomial'"
     kind, args = _named(name)

@@ -18,9 +18,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from isthmus.core import Composed
 from isthmus.corruptions import NoCorruption
+from isthmus.data.info import DataInfo, describe_data
 from isthmus.errors import DataError, ParameterError, RunError
 from isthmus.evaluate.metrics import evaluate
 from isthmus.likelihoods import Likelihood
+from isthmus.models.auto import Choice
 from isthmus.models.fitting import fit_module
 from isthmus.models.inference import Posterior, by_batch, score_rows, weigh_rows
 from isthmus.models.inputs import read_samples, restore_shape
@@ -66,7 +68,7 @@ def _is_stochastic(estimator: BaseAutoencoder) -> bool:
     if estimator.recipe()["bottleneck"].stochastic:
         return True
     raise AttributeError(
-        f"{type(estimator).__name__} has a deterministic code, so it has no posterior and no likelihood bound; use a VAE"
+        f"{type(estimator).__name__} has a deterministic code, hence no posterior and no likelihood bound; use a VAE"
     )
 
 
@@ -81,6 +83,17 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     registry: ClassVar[dict[str, type[BaseAutoencoder]]] = {}
     prevents_identity: ClassVar[bool] = False
     """Whether something other than a narrow code keeps the model from copying its input."""
+
+    module_: Composed
+    info_: DataInfo
+    history_: dict[str, list[float]]
+    choices_: dict[str, Choice]
+    latent_dim_: int
+    best_epoch_: int
+    active_units_: int
+    is_flat_: bool
+    n_features_in_: int
+    feature_names_in_: np.ndarray
 
     _parameter_constraints: ClassVar[dict[str, list]] = {
         "latent_dim": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -330,7 +343,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         own = {"corruption": NoCorruption(), **self.recipe()}
         return Composed(**{**own, **parts})
 
-    def __sklearn_tags__(self):  # noqa: ANN204 (scikit-learn's class)
+    def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         tags.input_tags.three_d_array = True
@@ -343,8 +356,6 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         check_is_fitted(self)
         samples = read_samples(self, X, fitting=False)
         if supported:
-            from isthmus.data.info import describe_data
-
             self.module_.likelihood.check(describe_data(samples))
         return samples
 

@@ -154,8 +154,8 @@ def _is_bookkeeping(name: str) -> bool:
 def _warn_of_identity(estimator: BaseAutoencoder, latent_dim: int, info: DataInfo) -> None:
     if latent_dim >= info.n_values and not estimator.prevents_identity:
         warnings.warn(
-            f"latent_dim={latent_dim} is at least as wide as the data ({info.n_values} values), so copying the input is "
-            "the easiest solution and nothing need be learned; use a smaller latent_dim, or a VAE",
+            f"latent_dim={latent_dim} is at least as wide as the data ({info.n_values} values), so copying the input "
+            "is the easiest solution and nothing need be learned; use a smaller latent_dim, or a VAE",
             OvercompleteWarning,
             stacklevel=4,
         )

@@ -60,7 +60,7 @@ def by_batch(
 def score_rows(module: Composed, rows: np.ndarray) -> np.ndarray:
     """`BaseAutoencoder.score_samples`: the same noise for every row, so that no row depends on another."""
     if not module.bottleneck.stochastic:
-        return by_batch(module, rows, lambda x: module.decode(module.encode(x).z).log_prob(x))
+        return by_batch(module, rows, lambda x: module.log_prob(x, module.encode(x).z))
     noise = common_noise(SCORE_DRAWS, module.bottleneck.latent_dim_).to(module.prior().mean.device)
     return by_batch(module, rows, lambda x: elbo(module, x, noise), copies=len(noise))
 

@@ -10,10 +10,16 @@ import numpy as np
 from sklearn.utils.validation import check_array, validate_data
 
 from isthmus.data.samples import Samples
-from isthmus.errors import DataError, ParameterError
+from isthmus.errors import DataError, DataTypeError, ParameterError
 
 # torch lacks kernels for these; each goes to the next type that holds all its values.
-_WIDER = {"float16": "float32", "uint16": "int32", "uint32": "int64", "uint64": "float64", "longdouble": "float64"}
+_WIDER = {
+    "float16": "float32",
+    "uint16": "int32",
+    "uint32": "int64",
+    "uint64": "float64",
+    "longdouble": "float64",
+}
 
 
 def read_samples(estimator: Any, X: Any, *, fitting: bool) -> np.ndarray:
@@ -35,7 +41,7 @@ def read_samples(estimator: Any, X: Any, *, fitting: bool) -> np.ndarray:
     """
     X, names = _load(X)
     try:
-        if np.ndim(X) > 2:
+        if _ndim(X) > 2:
             array = _read_pictures(estimator, X, fitting)
         elif names is not None:
             array = _read_named(estimator, X, names, fitting)
@@ -43,7 +49,9 @@ def read_samples(estimator: Any, X: Any, *, fitting: bool) -> np.ndarray:
             array = _read_table(estimator, X, fitting)
     except DataError:
         raise
-    except (ValueError, TypeError) as error:
+    except TypeError as error:
+        raise DataTypeError(str(error)) from None
+    except ValueError as error:
         raise DataError(str(error)) from None
     array = _known_dtype(array)
     if estimator.image_shape is not None and array.ndim == 2:
@@ -75,6 +83,11 @@ def _load(X: Any) -> tuple[Any, tuple[str, ...] | None]:
     return X, None
 
 
+def _ndim(X: Any) -> int:
+    # numpy.ndim would be handed to an array-like that overrides NumPy's functions.
+    return X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
+
+
 def _is_arraylike(X: Any) -> bool:
     return isinstance(X, list | tuple) or any(
         hasattr(X, name) for name in ("__array__", "__dataframe__", "iloc", "toarray", "__array_interface__")
@@ -82,7 +95,7 @@ def _is_arraylike(X: Any) -> bool:
 
 
 def _read_table(estimator: Any, X: Any, fitting: bool) -> np.ndarray:
-    array = validate_data(estimator, X, reset=fitting, dtype="numeric", ensure_min_samples=2 if fitting else 1)
+    array: Any = validate_data(estimator, X, reset=fitting, dtype="numeric", ensure_min_samples=2 if fitting else 1)
     if fitting:
         estimator.is_flat_ = True
     elif not estimator.is_flat_:
@@ -95,7 +108,9 @@ def _read_named(estimator: Any, X: Any, names: tuple[str, ...], fitting: bool) -
     known = getattr(estimator, "feature_names_in_", None)
     if not fitting and known is not None:
         if list(names) != list(known):
-            raise ValueError(f"the columns are {', '.join(names)[:200]}, but the model was fitted on {', '.join(known)[:200]}")
+            raise ValueError(
+                f"the columns are {', '.join(names)[:200]}, but the model was fitted on {', '.join(known)[:200]}"
+            )
         # The names agree, so there is nothing that the check for data without names could add.
         return check_array(X, dtype="numeric", estimator=estimator, input_name="X")
     array = _read_table(estimator, X, fitting)
@@ -105,8 +120,13 @@ def _read_named(estimator: Any, X: Any, names: tuple[str, ...], fitting: bool) -
 
 
 def _read_pictures(estimator: Any, X: Any, fitting: bool) -> np.ndarray:
-    array = check_array(
-        X, dtype="numeric", allow_nd=True, ensure_min_samples=2 if fitting else 1, estimator=estimator, input_name="X"
+    array: Any = check_array(
+        X,
+        dtype="numeric",
+        allow_nd=True,
+        ensure_min_samples=2 if fitting else 1,
+        estimator=estimator,
+        input_name="X",
     )
     if array.ndim not in (3, 4):
         raise ValueError(f"pictures are (n, H, W) or (n, H, W, C), and X has shape {array.shape}")
@@ -129,7 +149,7 @@ def _image_shape(image_shape: Any, n_features: int) -> tuple[int, ...]:
     shape = tuple(int(side) for side in image_shape)
     if len(shape) not in (2, 3) or math.prod(shape) != n_features:
         raise ParameterError(
-            f"image_shape={shape} does not fit rows of {n_features} values; it must be (H, W) or (H, W, C) with that product"
+            f"image_shape={shape} does not fit rows of {n_features} values; give (H, W) or (H, W, C) with that product"
         )
     return shape
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Unpack
+from typing import Any, ClassVar, Literal, Unpack, cast
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import StrOptions
+from torch import nn
 
 from isthmus.bottlenecks import Deterministic
 from isthmus.data.info import describe_data
 from isthmus.errors import ParameterError, RunError
+from isthmus.likelihoods import GaussianLikelihood
 from isthmus.models.base import BaseAutoencoder, Shared
 from isthmus.models.fitting import finish, fit_module, prepare
 from isthmus.models.inputs import read_samples
 from isthmus.networks import Linear
-from isthmus.principal import Principal, moments, polish, principal_components, within
+from isthmus.principal import Principal, few_rows, moments, polish, principal_components
 from isthmus.priors import FittedGaussian
 from isthmus.terms import NLL
 
@@ -94,7 +96,7 @@ class LinearAutoencoder(BaseAutoencoder):
         self._check_linear()
         samples = read_samples(self, X, fitting=True)
         most = min(len(samples), samples[0].size)
-        if self.latent_dim != "auto" and self.latent_dim > most:
+        if isinstance(self.latent_dim, int) and self.latent_dim > most:
             raise ParameterError(
                 f"latent_dim={self.latent_dim} is more than the {most} components that {len(samples)} samples of "
                 f"{samples[0].size} values have"
@@ -114,7 +116,9 @@ class LinearAutoencoder(BaseAutoencoder):
         """
         return self.principal_.log_likelihood(self._read(X, supported=True))
 
-    def log_likelihood(self, X: Any, n_samples: int = 1, *, random_state: Any = None) -> np.ndarray:
+    def log_likelihood(  # pyright: ignore[reportIncompatibleVariableOverride]
+        self, X: Any, n_samples: int = 1, *, random_state: Any = None
+    ) -> np.ndarray:
         """The same as `score_samples`: exact, so there is nothing to sample and the other arguments are ignored."""
         return self.score_samples(X)
 
@@ -125,7 +129,12 @@ class LinearAutoencoder(BaseAutoencoder):
     def fitted_arrays(self) -> dict[str, np.ndarray]:
         p = self.principal_
         variances = np.array([p.noise_variance, p.total_variance])
-        return {"mean": p.mean, "components": p.components, "variance": p.variance, "noise_and_total": variances}
+        return {
+            "mean": p.mean,
+            "components": p.components,
+            "variance": p.variance,
+            "noise_and_total": variances,
+        }
 
     def restore_arrays(self, arrays: dict[str, np.ndarray]) -> None:
         k, d = self.latent_dim_, self.info_.n_values
@@ -144,17 +153,22 @@ class LinearAutoencoder(BaseAutoencoder):
 
     def _fit_svd(self, samples: np.ndarray) -> None:
         seed = check_random_state(self.random_state).randint(2**31 - 1)
-        info = describe_data(samples)
-        _, self.choices_ = prepare(self, info, seed)
-        self._install(principal_components(samples, self.latent_dim_))
+        if len(samples) < samples[0].size:
+            _, self.choices_ = prepare(self, describe_data(samples), seed)
+            self._install(few_rows(samples, self.latent_dim_))
+        else:
+            statistics = moments(samples)
+            std = (statistics.scatter.diagonal().clamp_min(0) / statistics.n).sqrt().numpy()
+            _, self.choices_ = prepare(self, describe_data(samples, moments=(statistics.mean.numpy(), std)), seed)
+            self._install(principal_components(statistics, self.latent_dim_))
         finish(self, samples)
 
     def _fit_gradient(self, samples: np.ndarray) -> None:
         fit_module(self, samples)
-        decoder = self.module_.network.decoder[0].weight.detach().cpu()
+        _, decoder = self._maps()
         statistics = moments(samples)
-        basis = polish(statistics, decoder)
-        self._install(within(statistics, basis, self.latent_dim_))
+        basis = polish(statistics, decoder.weight.detach().cpu())
+        self._install(principal_components(statistics, self.latent_dim_, basis))
         finish(self, samples)
 
     @torch.no_grad()
@@ -163,14 +177,19 @@ class LinearAutoencoder(BaseAutoencoder):
         self._expose(principal)
         module, axes = self.module_, torch.from_numpy(principal.components)
         module.scaling.shift.copy_(torch.from_numpy(principal.mean).reshape(self.info_.shape))
-        module.likelihood.shift_.copy_(module.scaling.shift)
-        encoder, decoder = module.network.encoder[1], module.network.decoder[0]
+        likelihood = cast(GaussianLikelihood, module.likelihood)
+        likelihood.shift_.copy_(module.scaling.shift)
+        encoder, decoder = self._maps()
         encoder.weight.copy_(axes)
         decoder.weight.copy_(axes.T)
         encoder.bias.zero_()
         decoder.bias.zero_()
         left = principal.total_variance - principal.variance.sum()
-        module.likelihood.set_spread((max(left, 0.0) / len(principal.mean)) ** 0.5)
+        likelihood.set_spread((max(left, 0.0) / len(principal.mean)) ** 0.5)
+
+    def _maps(self) -> tuple[nn.Linear, nn.Linear]:
+        network = self.module_.network
+        return cast(nn.Linear, network.encoder[1]), cast(nn.Linear, network.decoder[0])
 
     def _check_linear(self) -> None:
         for name, fine in (("network", Linear), ("likelihood", ()), ("scaling", ())):

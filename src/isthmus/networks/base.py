@@ -33,8 +33,8 @@ class Network(Part):
     (B, latent_dim) to (B, *event, n_outputs), where n_outputs is what the likelihood needs for each value.
     """
 
-    encoder: nn.Module
-    decoder: nn.Module
+    encoder: nn.Sequential
+    decoder: nn.Sequential
 
     def setup(self, *, event_shape: tuple[int, ...], n_features: int, latent_dim: int, n_outputs: int) -> None:
         """Create both networks for data of this shape."""
@@ -42,11 +42,11 @@ class Network(Part):
         self.decoder = self.make_decoder(event_shape, latent_dim, n_outputs)
 
     @abstractmethod
-    def make_encoder(self, event_shape: tuple[int, ...], n_features: int) -> nn.Module:
+    def make_encoder(self, event_shape: tuple[int, ...], n_features: int) -> nn.Sequential:
         """Module from (B, *event_shape) to (B, n_features)."""
 
     @abstractmethod
-    def make_decoder(self, event_shape: tuple[int, ...], latent_dim: int, n_outputs: int) -> nn.Module:
+    def make_decoder(self, event_shape: tuple[int, ...], latent_dim: int, n_outputs: int) -> nn.Sequential:
         """Module from (B, latent_dim) to (B, *event_shape, n_outputs)."""
 
 
@@ -92,4 +92,3 @@ def linear(n_in: int, n_out: int, gain: float = 1.0) -> nn.Linear:
 def hidden_gain(name: str) -> float:
     """Gain that keeps the variance of the signal through this activation (He et al., 2015, for rectifiers)."""
     return 1.0 if name in ("tanh", "sigmoid") else math.sqrt(2.0)
-

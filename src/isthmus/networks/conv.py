@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Literal
 
 from torch import Tensor, nn
@@ -61,10 +62,10 @@ class Conv(Network):
         self.activation = activation
         self.norm = norm
 
-    def make_encoder(self, event_shape: tuple[int, ...], n_features: int) -> nn.Module:
+    def make_encoder(self, event_shape: tuple[int, ...], n_features: int) -> nn.Sequential:
         sizes, n_channels = self._plan(event_shape)
         stages: list[nn.Module] = [ChannelsFirst()]
-        for n_in, n_out in zip(n_channels, n_channels[1:], strict=False):
+        for n_in, n_out in pairwise(n_channels):
             stages += self._down(n_in, n_out)
         n_flat = n_channels[-1] * math.prod(sizes[-1])
         return nn.Sequential(
@@ -75,7 +76,7 @@ class Conv(Network):
             linear(self.width, n_features),
         )
 
-    def make_decoder(self, event_shape: tuple[int, ...], latent_dim: int, n_outputs: int) -> nn.Module:
+    def make_decoder(self, event_shape: tuple[int, ...], latent_dim: int, n_outputs: int) -> nn.Sequential:
         sizes, n_channels = self._plan(event_shape)
         n_flat = n_channels[-1] * math.prod(sizes[-1])
         gain = hidden_gain(self.activation)
@@ -124,14 +125,11 @@ class Conv(Network):
         self, n_in: int, n_out: int, size: tuple[int, int], target: tuple[int, int], *, last: bool
     ) -> list[nn.Module]:
         padding = self.kernel_size // 2
-        stages: list[nn.Module]
         if self.pool is None:
             # Stride 2 gives 2n - 1 rows; an even target needs one more.
-            extra = tuple(t - (2 * s - 1) for s, t in zip(size, target, strict=True))
-            stages = [
-                nn.ConvTranspose2d(
-                    n_in, n_out, self.kernel_size, stride=2, padding=padding, output_padding=extra
-                )
+            extra = (target[0] - (2 * size[0] - 1), target[1] - (2 * size[1] - 1))
+            stages: list[nn.Module] = [
+                nn.ConvTranspose2d(n_in, n_out, self.kernel_size, 2, padding, output_padding=extra)
             ]
         else:
             stages = [Upsample(target), nn.Conv2d(n_in, n_out, self.kernel_size, padding=padding)]

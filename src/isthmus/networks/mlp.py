@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from torch import nn
 
@@ -48,11 +49,11 @@ class MLP(Network):
         self.norm = norm
         self.dropout = dropout
 
-    def make_encoder(self, event_shape: tuple[int, ...], n_features: int) -> nn.Module:
+    def make_encoder(self, event_shape: tuple[int, ...], n_features: int) -> nn.Sequential:
         widths = (math.prod(event_shape), *self.hidden)
         return nn.Sequential(Flatten(), *self._layers(widths), linear(widths[-1], n_features))
 
-    def make_decoder(self, event_shape: tuple[int, ...], latent_dim: int, n_outputs: int) -> nn.Module:
+    def make_decoder(self, event_shape: tuple[int, ...], latent_dim: int, n_outputs: int) -> nn.Sequential:
         widths = (latent_dim, *reversed(self.hidden))
         n_values = math.prod(event_shape) * n_outputs
         last = linear(widths[-1], n_values)
@@ -63,7 +64,7 @@ class MLP(Network):
             raise ParameterError(f"hidden layers need at least one unit each, got hidden={self.hidden}")
         check_normalization(self.norm)
         layers: list[nn.Module] = []
-        for n_in, n_out in zip(widths, widths[1:], strict=False):
+        for n_in, n_out in pairwise(widths):
             layers.append(linear(n_in, n_out, hidden_gain(self.activation)))
             if self.norm is not None:
                 layers.append(nn.BatchNorm1d(n_out) if self.norm == "batch" else nn.LayerNorm(n_out))
@@ -76,9 +77,9 @@ class MLP(Network):
 class Linear(Network):
     """One affine map each way: with the L2 loss, the subspace of principal component analysis."""
 
-    def make_encoder(self, event_shape: tuple[int, ...], n_features: int) -> nn.Module:
+    def make_encoder(self, event_shape: tuple[int, ...], n_features: int) -> nn.Sequential:
         return nn.Sequential(Flatten(), linear(math.prod(event_shape), n_features))
 
-    def make_decoder(self, event_shape: tuple[int, ...], latent_dim: int, n_outputs: int) -> nn.Module:
+    def make_decoder(self, event_shape: tuple[int, ...], latent_dim: int, n_outputs: int) -> nn.Sequential:
         n_values = math.prod(event_shape) * n_outputs
         return nn.Sequential(linear(latent_dim, n_values), Unflatten(event_shape, n_outputs))

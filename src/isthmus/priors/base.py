@@ -21,5 +21,5 @@ class Prior(Part):
     def forward(self) -> Distribution:
         """The prior distribution."""
 
-    def fit(self, codes: Tensor) -> None:  # noqa: B027 (most priors are fixed or trained, and do nothing here)
+    def fit(self, codes: Tensor) -> None:
         """Learn from the training set's codes, of shape (n, latent_dim), once training is over."""

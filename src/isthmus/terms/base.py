@@ -31,7 +31,7 @@ class Term(Part):
         self.weight = weight
         self.warmup = warmup
 
-    def setup(self, info: DataInfo, latent_dim: int) -> None:  # noqa: B027 (few terms own parameters)
+    def setup(self, info: DataInfo, latent_dim: int) -> None:
         """Create the parameters that the term owns, if any."""
 
     def weight_at(self, progress: float) -> float:

@@ -60,7 +60,12 @@ class Checkpoint:
 
     def save(self, folder: Path) -> None:
         """Write to ``folder``, atomically: one file, so that no two parts can disagree."""
-        groups = {"current": self.current, "best": self.best, "optimizer": self.optimizer, "random": self.random}
+        groups = {
+            "current": self.current,
+            "best": self.best,
+            "optimizer": self.optimizer,
+            "random": self.random,
+        }
         tensors = {f"{group}/{name}": t for group, named in groups.items() for name, t in named.items()}
         tensors["sums"] = self.sums
         metadata = {
@@ -99,7 +104,7 @@ def digest(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        total.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return total.hexdigest()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ class MLflowLogger(Callback):
 
     def on_fit_start(self, params: dict[str, Any], n_epochs: int) -> None:
         try:
-            import mlflow
+            mlflow = import_module("mlflow")
         except ImportError:
             raise _missing("mlflow") from None
         import os

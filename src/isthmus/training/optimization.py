@@ -19,9 +19,7 @@ def make_optimizer(module: nn.Module, trainer: Trainer) -> torch.optim.AdamW:
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": trainer.weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=trainer.learning_rate, fused=True
-    )
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=trainer.learning_rate, fused=True)
 
 
 def learning_rate(trainer: Trainer, step: int, n_steps: int) -> float:

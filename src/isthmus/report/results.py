@@ -1,0 +1,300 @@
+"""The sections of a report about what the model does."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from isthmus.evaluate.metrics import METRICS
+from isthmus.explore import figures
+from isthmus.report.elements import Plate, Section, Table, number
+from isthmus.report.findings import find
+from isthmus.report.view import LIKELIHOOD_DRAWS
+
+if TYPE_CHECKING:
+    from isthmus.report.view import View
+
+MOST_FEATURES, MOST_LATENTS = 12, 8
+PER_GROUP = 4
+REACH = 2.5
+
+
+def reconstructions(view: View) -> Section:
+    """Originals beside reconstructions."""
+    section = Section("reconstructions", "Reconstructions", "")
+    if view.info.is_picture:
+        section.intro = (
+            "Each picture, what is left of it after the code, and the difference between the two. Look at the worst "
+            "ones: they show what the code has no room for."
+        )
+        section.plates.append(_triples(view))
+        return section
+    section.intro = (
+        "Each value against what is left of it after the code. Points on the line are reconstructed exactly; R² is "
+        "the share of a column's variance that survives."
+    )
+    chosen = _spread_of_features(view)
+    names = [view.feature_names[j] for j in chosen]
+    figure = figures.feature_scatter(
+        view.events[:, chosen], view.rebuilt[:, chosen], names, view.feature_r2[chosen].tolist()
+    )
+    alt = f"Reconstruction against original for {len(chosen)} columns"
+    section.plates.append(Plate("reconstructions", figure, alt, _which_features(view, chosen)))
+    section.tables.append(_extreme_rows(view))
+    return section
+
+
+def _triples(view: View) -> Plate:
+    order = np.argsort(view.errors, kind="stable")
+    n = min(PER_GROUP, len(order))
+    middle = max(0, (len(order) - n) // 2)
+    chosen = np.concatenate([order[:n], order[middle : middle + n], order[-n:]])
+    originals = view.events[chosen].astype(np.float64)
+    differences = view.rebuilt[chosen] - originals
+    limit = float(np.quantile(np.abs(differences), 0.995)) or 1.0
+    tiles = [
+        view.colours(originals),
+        view.colours(view.rebuilt[chosen]),
+        figures.difference_rgb(differences, limit),
+    ]
+    columns = [label if j == 0 else "" for label in ("best", "median", "worst") for j in range(n)]
+    figure = figures.picture_table(
+        np.stack(tiles),
+        row_labels=("original", "reconstruction", "difference"),
+        column_labels=columns,
+        group=n,
+    )
+    low, median, high = (number(float(np.quantile(view.errors, q)), 3) for q in (0, 0.5, 1))
+    caption = (
+        f"The {n} best, {n} median and {n} worst of {len(order):,} rows. Root mean squared error per pixel: best "
+        f"{low}, median {median}, worst {high}. Difference: red where the reconstruction is too bright, blue "
+        f"where too dark, full colour at {number(limit, 2)}."
+    )
+    return Plate("reconstructions", figure, "Originals, reconstructions and differences", caption)
+
+
+def _spread_of_features(view: View) -> np.ndarray:
+    """At most twelve columns, in their own order: all, or some from best to worst reconstructed."""
+    n = view.info.n_values
+    if n <= MOST_FEATURES:
+        return np.arange(n)
+    order = np.argsort(np.nan_to_num(view.feature_r2, nan=-np.inf))[::-1]
+    return np.sort(order[np.linspace(0, n - 1, MOST_FEATURES).round().astype(int)])
+
+
+def _which_features(view: View, chosen: np.ndarray) -> str:
+    if len(chosen) == view.info.n_values:
+        return ""
+    return f"{len(chosen)} of {view.info.n_values:,} columns, spread evenly from best to worst reconstructed."
+
+
+def _extreme_rows(view: View) -> Table:
+    order = np.argsort(view.errors, kind="stable")
+    chosen = [("Best", order[0]), ("Median", order[len(order) // 2])]
+    chosen += [("Worst" if i == 0 else "Next worst", row) for i, row in enumerate(order[: -min(4, len(order)) : -1])]
+    deviation = np.abs(view.events.astype(np.float64) - view.rebuilt) / view.feature_sd
+    rows = [
+        [
+            name,
+            f"{view.row_numbers[row]:,}",
+            number(float(view.errors[row]), 3),
+            view.feature_names[int(deviation[row].argmax())],
+        ]
+        for name, row in chosen
+    ]
+    caption = "Best, median and worst rows; error: root mean square"
+    return Table(caption, ["", "Row (from 0)", "Error in sd", "Largest in"], rows)
+
+
+def latent(view: View) -> Section:
+    """Where the rows lie in the code."""
+    width, labels = view.estimator.latent_dim_, view.labels
+    section = Section(
+        "latent",
+        "The code",
+        "Each point is a row at its place in the code; rows that the model finds alike lie close together."
+        + ("" if labels is None else " Labels only colour the points: the model never saw them."),
+    )
+    if width == 1:
+        figure = figures.latent_histogram(view.codes[:, 0], labels)
+        section.intro = section.intro.replace(
+            "Each point is a row at its place in the code; r", "The code is one number; r"
+        )
+        section.plates.append(Plate("latent", figure, "Histogram of the code", ""))
+        return section
+    points, axis_labels, caption, prior = view.codes, ("latent 0", "latent 1"), "", None
+    if width > 2:
+        points, share = _principal(view.codes)
+        first, second = (f"principal component {i + 1} ({100 * share[i]:.0f} %)" for i in range(2))
+        axis_labels = (first, second)
+        caption = f"The {width} latents seen along the two directions in which the codes vary most (PCA)."
+    elif view.stochastic:
+        prior = _prior_moments(view)
+        caption = "Rings: 1 and 2 standard deviations of the prior, from which new codes are drawn."
+    figure = figures.latent_scatter(points, labels, axis_labels=axis_labels, prior=prior)
+    section.plates.append(Plate("latent", figure, f"Scatter of {len(points):,} codes in two dimensions", caption))
+    return section
+
+
+def _principal(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    centred = codes - codes.mean(0)
+    left, scale, _ = np.linalg.svd(centred, full_matrices=False)
+    points = np.zeros((len(codes), 2))
+    points[:, : len(scale[:2])] = left[:, :2] * scale[:2]
+    share = np.zeros(2)
+    share[: len(scale[:2])] = scale[:2] ** 2 / max(float((scale**2).sum()), 1e-300)
+    return points, share
+
+
+def _prior_moments(view: View) -> tuple[np.ndarray, np.ndarray] | None:
+    prior = view.estimator.module_.prior()
+    try:
+        return prior.mean.detach().cpu().numpy(), prior.stddev.detach().cpu().numpy()
+    except NotImplementedError:
+        return None
+
+
+def samples(view: View) -> Section:
+    """New data from the model."""
+    section = Section("samples", "Samples", "")
+    if view.info.is_picture:
+        section.intro = (
+            "New pictures: codes drawn at random from the prior, then decoded. Good samples look like the data, differ "
+            "from each other, and copy none of them."
+        )
+        figure = figures.picture_grid(view.colours(view.draw(64)), 8)
+        section.plates.append(Plate("samples", figure, "64 pictures drawn from the model", "64 samples, not selected."))
+        return section
+    section.intro = (
+        "New rows: codes drawn at random from the prior, then decoded. The outline of the samples should follow the "
+        "filled histogram of the data in every column."
+    )
+    chosen = _spread_of_features(view)
+    drawn = view.draw(max(500, len(view.events)))
+    names = [view.feature_names[j] for j in chosen]
+    figure = figures.feature_histograms(view.events[:, chosen].astype(np.float64), drawn[:, chosen], names)
+    alt = f"Histograms of data and samples for {len(chosen)} columns"
+    caption = f"{len(drawn):,} samples beside {len(view.events):,} rows. {_which_features(view, chosen)}".strip()
+    section.plates.append(Plate("samples", figure, alt, caption))
+    return section
+
+
+def traversal(view: View) -> Section:
+    """What each latent does."""
+    moved = view.most_active[:MOST_LATENTS]
+    steps = np.linspace(-REACH, REACH, 11)
+    mean, sd = view.codes.mean(0), view.codes.std(0)
+    codes = np.repeat(mean[None], len(moved) * len(steps), axis=0).reshape(len(moved), len(steps), -1)
+    for i, k in enumerate(moved):
+        codes[i, :, k] += steps * sd[k]
+    decoded = view.decode(codes.reshape(-1, codes.shape[-1]))
+    many = "" if len(moved) == view.estimator.latent_dim_ else f" The {len(moved)} most active are shown."
+    section = Section(
+        "traversal",
+        "What each latent does",
+        f"One latent at a time moves from −{REACH:g} to {REACH:g} standard deviations about the mean code, while the "
+        f"others stay at the mean. What changes along a row is what that latent stands for.{many}",
+    )
+    labels = [f"latent {k}" for k in moved]
+    alt = f"Decoded codes as each of {len(moved)} latents moves"
+    if view.info.is_picture:
+        tiles = view.colours(decoded)
+        tiles = tiles.reshape(len(moved), len(steps), *tiles.shape[1:])
+        marks = [f"{step:+.1f}".replace("-", "−") if j % 5 == 0 and step else "" for j, step in enumerate(steps)]
+        marks[len(steps) // 2] = "mean"
+        figure = figures.picture_table(tiles, row_labels=labels, column_labels=marks)
+        section.plates.append(Plate("traversal", figure, alt))
+        return section
+    responses = decoded.reshape(len(moved), len(steps), -1)
+    responses = (responses - responses[:, len(steps) // 2, None]) / view.feature_sd
+    strongest = np.argsort(np.abs(responses).max((0, 1)))[::-1][:MOST_FEATURES]
+    chosen = np.sort(strongest)
+    names = [view.feature_names[j] for j in chosen]
+    figure = figures.response_maps(responses[:, :, chosen].transpose(0, 2, 1), steps, labels, names)
+    caption = "Red: the column rises above its value at the mean code; blue: it falls below."
+    if len(chosen) < view.info.n_values:
+        caption += f" The {len(chosen)} of {view.info.n_values:,} columns that answer most."
+    section.plates.append(Plate("traversal", figure, alt, caption))
+    return section
+
+
+def latents(view: View) -> Section:
+    """How much each latent carries."""
+    from isthmus.models.fitting import ACTIVE
+
+    width, active = view.estimator.latent_dim_, int(view.active.sum())
+    counted = f"{active} of {width} latents are active: their code varies over the rows by more than {ACTIVE:g}"
+    if view.divergences is not None:
+        intro = (
+            "How much each latent says about a row: its divergence from the prior, in nats. A latent near zero carries "
+            "nothing and could be left out; if nearly all do, the code has collapsed."
+        )
+        figure = figures.latent_bars(view.divergences, view.active, "KL, nats per sample")
+        caption = f"{counted} (variance of the posterior mean)."
+    else:
+        intro = (
+            "How much each latent varies over the rows. A latent that does not vary carries nothing; the scale of "
+            "the others is the model's own, so compare them with care."
+        )
+        figure = figures.latent_bars(view.latent_variance, view.active, "variance of the code")
+        caption = f"{counted} (variance)."
+    alt = f"Bar chart of {width} latents, {active} of them active"
+    return Section("latents", "Active units", intro, plates=[Plate("latents", figure, alt, caption)])
+
+
+def numbers(view: View) -> Section:
+    """Every metric with its meaning."""
+    rows = [
+        [name, number(value, 5), METRICS.get(name, "defined by this model; see its documentation")]
+        for name, value in view.metrics.items()
+    ]
+    if view.importance_weighted is not None:
+        n, value = view.importance_weighted
+        meaning = (
+            f"importance-weighted bound on log p(x), nats per sample: {LIKELIHOOD_DRAWS} draws per row, over "
+            f"{n:,} rows (Burda et al., 2016)"
+        )
+        rows.append([f"log_likelihood ({LIKELIHOOD_DRAWS} draws)", number(value, 5), meaning])
+    return Section(
+        "numbers",
+        "Numbers",
+        "The same quantities for every model, in the data's own units, so that models can be compared on the same "
+        f"data. Measured on {view.metrics['n_samples']:,.0f} rows chosen at random; rows that the model was trained on are among them, unless you gave others.",
+        tables=[Table("Metrics", ["Metric", "Value", "Meaning"], rows, "metrics")],
+    )
+
+
+def warnings(view: View) -> Section:
+    """What may be wrong."""
+    intro = "What a careful reader would ask about: signs of trouble found in the training, the code and the data."
+    return Section("warnings", "Warnings", intro, warnings=find(view))
+
+
+def next_steps(view: View, run: str | None) -> Section:
+    """Commands that use the model."""
+    name, source = run or "RUN", view.samples.name
+    r, d = shlex.quote(name), shlex.quote(source)
+    drawn = "samples.png" if view.info.is_picture else "samples.npy"
+    commands = [
+        f"isthmus encode {r} {d} --out codes.npy",
+        f"isthmus reconstruct {r} {d} --out reconstructed.npy",
+        f"isthmus sample {r} -n 64 --out {drawn}",
+        f"isthmus score {r} {d} --out scores.npy",
+        f"isthmus evaluate {r} {d}",
+    ]
+    python = [
+        "import isthmus",
+        "",
+        f"est = isthmus.load({name!r})",
+        "Z = est.transform(X)           # codes, (n, latent_dim)",
+        "X1 = est.reconstruct(X)        # through the code and back",
+        "S = est.sample(64)             # new data",
+        "s = est.score_samples(X)       # nats per row; low means unusual",
+    ]
+    intro = "The model can be used from a terminal or from Python."
+    if run is None:
+        intro += " RUN stands for the folder that it was saved in."
+    code = [("In a terminal", "\n".join(commands)), ("In Python", "\n".join(python))]
+    return Section("next", "How to use this model", intro, code=code)
