@@ -2,8 +2,8 @@
 
     python benchmarks/kill.py --n 20 --seed 0
 
-Each moment is drawn over the whole life of the process, imports and the writing of the run included. The exit code
-is 1 if any resumed run ends with other weights.
+Moments are drawn evenly from the first checkpoint to the end of the process, the writing of the run included. The
+exit code is 1 if any resumed run ends with other weights.
 """
 
 import argparse
@@ -54,20 +54,28 @@ class Command:
             stderr=subprocess.DEVNULL,
         )
 
-    def finish(self, out: Path) -> float:
-        """Run it to the end; returns the seconds it took."""
-        started = time.monotonic()
-        status = self.start(out).wait()
-        if status != 0:
-            raise SystemExit(f"the training in {out} ended with exit code {status}")
-        return time.monotonic() - started
+    def finish(self, out: Path) -> tuple[float, float]:
+        """Run it to the end; returns the seconds from its start and from its first checkpoint."""
+        started, process = time.monotonic(), self.start(out)
+        await_checkpoint(process, out)
+        training = time.monotonic()
+        if process.wait() != 0:
+            raise SystemExit(f"the training in {out} ended with exit code {process.returncode}")
+        return time.monotonic() - started, time.monotonic() - training
 
 
-def kill_at(command: Command, out: Path, moment: float) -> bool:
-    """Start the training and kill it after ``moment`` seconds; returns whether it was still running."""
+def await_checkpoint(process: subprocess.Popen, out: Path) -> None:
+    """Wait until the training has written a checkpoint, or has ended."""
+    while not (out / "checkpoint" / FILE).exists() and process.poll() is None:
+        time.sleep(0.002)
+
+
+def kill_after(command: Command, out: Path, seconds: float) -> bool:
+    """Start the training and kill it so long after its first checkpoint; returns whether it still ran."""
     process = command.start(out)
+    await_checkpoint(process, out)
     try:
-        process.wait(moment)
+        process.wait(seconds)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
@@ -115,18 +123,18 @@ def main() -> int:
     n_different = 0
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / "whole"
-        seconds = command.finish(whole)
+        seconds, training = command.finish(whole)
         expected = weights_digest(whole)
         print(environment())
         print(vars(args))
-        print(f"uninterrupted: {seconds:.1f} s, weights {expected[:16]}\n")
+        print(f"uninterrupted: {seconds:.1f} s, {training:.1f} s of it from the first checkpoint on; {expected[:16]}\n")
         print("| killed after (s) | checkpoint left | resumed for (s) | temporary files left | weights |")
         print("| --- | --- | --- | --- | --- |")
         for number in range(args.n):
-            out, moment = Path(folder) / str(number), draw.uniform(0, seconds)
-            killed = kill_at(command, out, moment)
+            out, moment = Path(folder) / str(number), draw.uniform(0, training)
+            killed = kill_after(command, out, moment)
             stood = where_it_stood(out) if killed else "ended before"
-            resumed = command.finish(out) if killed else 0.0
+            resumed = command.finish(out)[0] if killed else 0.0
             same = weights_digest(out) == expected
             n_different += not same
             verdict = "equal" if same else "DIFFERENT"

@@ -136,7 +136,7 @@ def test_large_counts_keep_precision(name, dtype, count):
     p = fitted(named(name), X)(torch.zeros(2, 1, 1))
     mean = p.mean.detach().double().numpy()
     # The negative binomial starts with a dispersion of one.
-    reference = stats.poisson(mean) if name == "poisson" else stats.nbinom(1.0, 1 / (1 + mean))
+    reference: Any = stats.poisson(mean) if name == "poisson" else stats.nbinom(1.0, 1 / (1 + mean))
     np.testing.assert_allclose(p.log_prob(torch.tensor(X)).detach(), reference.logpmf(X)[:, 0], atol=1e-3)
 
 
@@ -245,7 +245,8 @@ class TestScale:
             np.testing.assert_allclose(each.spread.detach(), self.X.std(0) + floor, rtol=1e-4)
 
     def test_learned_scales_get_gradients_and_fixed_ones_are_no_parameters(self):
-        for scale, n in (("learned", 1), ("per_feature", 4), (2.0, 0)):
+        kinds: list[tuple[Any, int]] = [("learned", 1), ("per_feature", 4), (2.0, 0)]
+        for scale, n in kinds:
             likelihood = fitted(GaussianLikelihood(scale), self.X)
             assert sum(p.numel() for p in likelihood.parameters()) == n
             if n:

@@ -117,7 +117,7 @@ def principal_components(moments: Moments, k: int, basis: Tensor | None = None) 
     axes = (top if basis is None else basis @ top).T
     scale = max(moments.n - 1, 1)
     total = moments.scatter.trace().item() / scale
-    return _assemble(moments.mean, axes, values.flip(0)[:k].clamp_min(0) / scale, total, min(moments.n, d))
+    return _assemble(moments.mean, axes, values.flip(0)[:k] / scale, total, min(moments.n, d))
 
 
 def polish(moments: Moments, start: Tensor, *, steps: int = 2000) -> Tensor:
@@ -152,6 +152,7 @@ def _assemble(mean: Tensor, axes: Tensor, variance: Tensor, total: float, rank: 
     """Fix the signs and gather."""
     peak = axes.abs().argmax(1)
     axes = axes * axes[torch.arange(len(axes)), peak].sign().unsqueeze(1)
+    variance = variance.clamp_min(0)  # rounding makes the variance of an empty direction negative
     left = rank - len(axes)
     noise = max(total - variance.sum().item(), 0.0) / left if left > 0 else 0.0
     return Principal(mean.numpy(), axes.contiguous().numpy(), variance.numpy(), noise, total)

@@ -17,8 +17,8 @@ def common_noise(n_draws: int, latent_dim: int, seed: int = 0) -> Tensor:
     """Standard normal draws of shape (k, 1, latent_dim), shared by all rows.
 
     Antithetic, and with second moment exactly the identity where there are enough draws, so that means of
-    quadratics come out exact: the ELBO of a linear Gaussian model has no sampling error. k is ``n_draws``, or
-    2 · latent_dim if that is more (up to 128 draws).
+    quadratics come out exact: the ELBO of a linear Gaussian model has no sampling error. k is ``n_draws``, rounded
+    down to an even number, or 2 · latent_dim if that is more (up to 128 draws).
     """
     generator = torch.Generator().manual_seed(seed)
     half = max(1, n_draws // 2, min(latent_dim, 64))

@@ -1,0 +1,1 @@
+"""Looking at data, codes and models: figures."""

@@ -136,7 +136,7 @@ def loss_curves(history: Mapping[str, Sequence[float]], best_epoch: int = 0) -> 
         _curves(axes, history, term, best_epoch)
     for axes in panels[len(terms) :]:
         axes.axis("off")
-    panels[0].legend(frameon=False, fontsize=_TICK, labelcolor=INK)
+    _legend_above(figure, panels[0])
     return figure
 
 
@@ -209,7 +209,9 @@ def latent_scatter(
     figure = _figure(7.2, 5.0)
     axes = figure.subplots()
     _style(axes, xlabel=axis_labels[0], ylabel=axis_labels[1])
-    axes.set_aspect("equal", adjustable="datalim")
+    spread = np.ptp(codes, axis=0)
+    if spread.max() < 4 * spread.min():
+        axes.set_aspect("equal", adjustable="datalim")
     dot: dict[str, Any] = {
         "s": 16 if len(codes) < 600 else 9,
         "alpha": 0.75,
@@ -354,8 +356,7 @@ def feature_histograms(data: np.ndarray, samples: np.ndarray, names: Sequence[st
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         axes.locator_params(axis="x", nbins=4)
-    handles = panels[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside upper right", ncols=2, frameon=False, fontsize=_TICK, labelcolor=INK)
+    _legend_above(figure, panels[0])
     return figure
 
 
@@ -371,8 +372,8 @@ def response_maps(responses: np.ndarray, steps: np.ndarray, titles: Sequence[str
     titles, names : sequence of str
         Latents and features.
     """
-    n_columns = min(4, len(titles))
-    n_rows = -(-len(titles) // n_columns)
+    n_rows = -(-len(titles) // 4)
+    n_columns = -(-len(titles) // n_rows)
     figure = _figure(max(3.9, 1.2 + 1.8 * n_columns), n_rows * (1.1 + 0.21 * max(4, len(names))))
     panels = figure.subplots(n_rows, n_columns, squeeze=False, sharey=True)
     limit = float(np.clip(np.abs(responses).max(initial=0), 0.1, 3))
@@ -410,8 +411,8 @@ def _figure(width: float, height: float, layout: Any = "constrained") -> Figure:
 
 def _panels(n: int, height: float) -> tuple[Figure, list[Axes]]:
     """Small multiples, at most four to a row."""
-    n_columns = min(4, n)
-    n_rows = -(-n // n_columns)
+    n_rows = -(-n // 4)
+    n_columns = -(-n // n_rows)
     figure = _figure(max(3.4, _WIDE * n_columns / 4), height * n_rows + 0.3)
     panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel().tolist()
     for axes in panels[n:]:
@@ -427,6 +428,12 @@ def _style(axes: Axes, title: str = "", xlabel: str = "", ylabel: str = "") -> N
     axes.set_title(_plain(title), loc="left", fontsize=_TITLE, color=INK)
     axes.set_xlabel(_plain(xlabel), fontsize=_LABEL, color=INK)
     axes.set_ylabel(_plain(ylabel), fontsize=_LABEL, color=INK)
+
+
+def _legend_above(figure: Figure, axes: Axes) -> None:
+    handles, names = axes.get_legend_handles_labels()
+    place: Any = "outside upper right"
+    figure.legend(handles, names, loc=place, ncols=3, frameon=False, fontsize=_TICK, labelcolor=INK)
 
 
 def _whole_numbers(axes: Axes) -> None:

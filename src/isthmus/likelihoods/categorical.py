@@ -59,6 +59,11 @@ class CategoricalLikelihood(Likelihood):
     def check(self, info: DataInfo) -> None:
         if info.one_hot and self._one_hot is not False:
             return
+        if self._one_hot:
+            raise DataError(
+                "the categorical likelihood was fitted on rows in one-hot coding, and these are not all zeros but for a "
+                f"single one (they range from {info.low:g} to {info.high:g}); encode them in the same way"
+            )
         check_counts(info, "categorical")
         if info.high >= _MOST_LEVELS:
             raise DataError(

@@ -39,13 +39,21 @@ class _Counts(Likelihood):
         return self.typical_ * unit + _MIN_RATE
 
 
+class _ExactPoisson(Poisson):
+    """Poisson whose probabilities are computed in float64: v log λ − λ − log v! cancels almost wholly for large v."""
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        value, rate = value.double(), self.rate.double()
+        return (value.xlogy(rate) - rate - (value + 1).lgamma()).to(self.rate.dtype)
+
+
 class PoissonLikelihood(_Counts):
     """x ~ Poisson(g(z)): counts whose variance equals their mean."""
 
     names: ClassVar = {"poisson": {}}
 
     def forward(self, y: Tensor) -> Distribution:
-        return Independent(Poisson(self.rate(y), validate_args=False), self.n_event_, validate_args=False)
+        return Independent(_ExactPoisson(self.rate(y), validate_args=False), self.n_event_, validate_args=False)
 
 
 class NegativeBinomialLikelihood(_Counts):

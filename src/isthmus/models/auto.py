@@ -2,7 +2,7 @@
 
 | parameter | data | choice |
 | --- | --- | --- |
-| ``latent_dim`` | any | half the number of values, at most 16 |
+| ``latent_dim`` | any | half the number of values, at most 16 or the number of samples |
 | ``likelihood`` | every value 0 or 1 | Bernoulli |
 | | one-hot rows | categorical |
 | | anything else | Gaussian with one learned scale |
@@ -42,8 +42,8 @@ def choose_latent_dim(latent_dim: int | str, info: DataInfo) -> tuple[int, Choic
     """Width of the code."""
     if latent_dim != "auto":
         return int(latent_dim), Choice(str(latent_dim), "as asked")
-    width = max(1, min(16, info.n_values // 2))
-    return width, Choice(str(width), f"half of {info.n_values} values per sample, at most 16")
+    width = max(1, min(16, info.n_values // 2, info.n_samples))
+    return width, Choice(str(width), f"half of {info.n_values} values per sample, at most 16 or the number of samples")
 
 
 def choose_likelihood(likelihood: str | Likelihood, info: DataInfo) -> tuple[Likelihood, Choice]:

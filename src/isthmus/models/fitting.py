@@ -14,7 +14,7 @@ import torch
 from sklearn.utils import check_random_state
 
 from isthmus.data.info import DataInfo, describe_data, with_range_of
-from isthmus.errors import CollapseWarning, OvercompleteWarning
+from isthmus.errors import CollapseWarning, DataError, OvercompleteWarning
 from isthmus.models.auto import (
     Choice,
     choose_latent_dim,
@@ -81,6 +81,8 @@ def fit_module(estimator: BaseAutoencoder, X: np.ndarray) -> None:
 
 def prepare(estimator: BaseAutoencoder, info: DataInfo, seed: int) -> tuple[int, dict[str, Choice]]:
     """Choose the parts for these data and lay out the module, with weights drawn from ``seed``."""
+    if not info.std.any():
+        raise DataError(f"all {info.n_samples:,} samples are the same, so there is nothing to learn from")
     latent_dim, width = choose_latent_dim(estimator.latent_dim, info)
     wishes = {name: _wish(estimator, name) for name in ("likelihood", "scaling", "network")}
     likelihood, likely = choose_likelihood(wishes["likelihood"], info)

@@ -81,14 +81,18 @@ def check_normalization(name: str | None) -> None:
         raise ParameterError(f"unknown norm {name!r}; choose None, {', '.join(get_args(Normalization))}")
 
 
-def linear(n_in: int, n_out: int, gain: float = 1.0) -> nn.Linear:
+_GAINS = {"relu": 1.414, "leaky_relu": 1.407, "elu": 1.245, "gelu": 1.533, "silu": 1.677, "tanh": 1.593, "sigmoid": 1.847}
+
+
+def linear(n_in: int, n_out: int, gain: float = 1.0, *, bias: bool = True) -> nn.Linear:
     """Linear layer with zero bias and weights of variance gain² / n_in."""
-    layer = nn.Linear(n_in, n_out)
+    layer = nn.Linear(n_in, n_out, bias=bias)
     nn.init.normal_(layer.weight, std=gain / math.sqrt(n_in))
-    nn.init.zeros_(layer.bias)
+    if bias:
+        nn.init.zeros_(layer.bias)
     return layer
 
 
 def hidden_gain(name: str) -> float:
-    """Gain that keeps the variance of the signal through this activation (He et al., 2015, for rectifiers)."""
-    return 1.0 if name in ("tanh", "sigmoid") else math.sqrt(2.0)
+    """Gain that keeps the second moment of a standard normal signal: 1 / sqrt(E f(ε)²) (He et al., 2015, for ReLU)."""
+    return _GAINS.get(name, 1.0)

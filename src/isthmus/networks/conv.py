@@ -104,6 +104,11 @@ class Conv(Network):
             raise ParameterError(f"unknown pool {self.pool!r}; choose None, 'max' or 'avg'")
         if self.kernel_size < 1 or self.kernel_size % 2 == 0:
             raise ParameterError(f"kernel_size must be odd and positive, got {self.kernel_size}")
+        if not self.channels or min(self.channels) < 1 or self.width < 1:
+            raise ParameterError(
+                f"channels and width must be positive, with at least one stage, got channels={self.channels} and "
+                f"width={self.width}"
+            )
         sizes = [(event_shape[0], event_shape[1])]
         for _ in self.channels:
             height, width = sizes[-1]
@@ -114,7 +119,8 @@ class Conv(Network):
     def _down(self, n_in: int, n_out: int) -> list[nn.Module]:
         padding = self.kernel_size // 2
         stride = 2 if self.pool is None else 1
-        conv = nn.Conv2d(n_in, n_out, self.kernel_size, stride=stride, padding=padding)
+        conv = nn.Conv2d(n_in, n_out, self.kernel_size, stride, padding, bias=self.norm != "batch")
+        self._initialize(conv, n_in * self.kernel_size**2, hidden_gain(self.activation))
         stages = [conv, *self._norm(n_out), activation(self.activation)]
         if self.pool is not None:
             pooling = nn.MaxPool2d if self.pool == "max" else nn.AvgPool2d
@@ -125,15 +131,28 @@ class Conv(Network):
         self, n_in: int, n_out: int, size: tuple[int, int], target: tuple[int, int], *, last: bool
     ) -> list[nn.Module]:
         padding = self.kernel_size // 2
+        bias = last or self.norm != "batch"
         if self.pool is None:
             # Stride 2 gives 2n - 1 rows; an even target needs one more.
             extra = (target[0] - (2 * size[0] - 1), target[1] - (2 * size[1] - 1))
             stages: list[nn.Module] = [
-                nn.ConvTranspose2d(n_in, n_out, self.kernel_size, 2, padding, output_padding=extra)
+                nn.ConvTranspose2d(n_in, n_out, self.kernel_size, 2, padding, output_padding=extra, bias=bias)
             ]
+            # With stride 2 each output sees a quarter of the kernel.
+            n_seen = n_in * max(1.0, self.kernel_size**2 / 4)
         else:
-            stages = [Upsample(target), nn.Conv2d(n_in, n_out, self.kernel_size, padding=padding)]
+            conv = nn.Conv2d(n_in, n_out, self.kernel_size, padding=padding, bias=bias)
+            stages, n_seen = [Upsample(target), conv], n_in * self.kernel_size**2
+        self._initialize(stages[-1], n_seen, 1.0 if last else hidden_gain(self.activation))
         return stages if last else [*stages, *self._norm(n_out), activation(self.activation)]
+
+    def _initialize(self, conv: nn.Module, n_seen: float, gain: float) -> None:
+        """Weights of variance gain² / n_seen and zero biases, as in `linear`: PyTorch's own shrink with each stage."""
+        for name, parameter in conv.named_parameters():
+            if name == "bias":
+                nn.init.zeros_(parameter)
+            else:
+                nn.init.normal_(parameter, std=gain / math.sqrt(n_seen))
 
     def _norm(self, n_channels: int) -> list[nn.Module]:
         if self.norm is None:

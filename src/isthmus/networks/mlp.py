@@ -63,9 +63,12 @@ class MLP(Network):
         if any(width < 1 for width in widths):
             raise ParameterError(f"hidden layers need at least one unit each, got hidden={self.hidden}")
         check_normalization(self.norm)
+        if not 0 <= self.dropout < 1:
+            raise ParameterError(f"dropout must be at least 0 and below 1, got {self.dropout}")
         layers: list[nn.Module] = []
         for n_in, n_out in pairwise(widths):
-            layers.append(linear(n_in, n_out, hidden_gain(self.activation)))
+            # Batch normalisation takes any bias out again.
+            layers.append(linear(n_in, n_out, hidden_gain(self.activation), bias=self.norm != "batch"))
             if self.norm is not None:
                 layers.append(nn.BatchNorm1d(n_out) if self.norm == "batch" else nn.LayerNorm(n_out))
             layers.append(activation(self.activation))

@@ -37,7 +37,7 @@ class Scaling(nn.Module):
     def setup(self, info: DataInfo) -> None:
         """Fit the buffers: float64 for float64 data, so that large offsets lose nothing, else float32."""
         shift, scale = _FITTED[self.kind](info)
-        dtype = torch.float64 if info.dtype in ("float64", "int64", "uint64") else torch.float32
+        dtype = torch.float64 if info.dtype in ("float64", "int32", "int64") else torch.float32
         self.register_buffer("shift", torch.tensor(np.asarray(shift), dtype=dtype))
         self.register_buffer("scale", torch.tensor(np.asarray(scale), dtype=dtype))
 

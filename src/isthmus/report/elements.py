@@ -58,7 +58,7 @@ def number(value: float, digits: int = 4) -> str:
     """A number for people: thousands separated, a true minus sign, no needless digits."""
     if value != value:
         return "not defined"
-    text = f"{value:,.0f}" if abs(value) >= 10**digits or float(value).is_integer() else f"{value:.{digits}g}"
+    text = f"{value:,.0f}" if abs(value) >= 10**digits - 0.5 or float(value).is_integer() else f"{value:,.{digits}g}"
     return text.replace("-", "−")
 
 

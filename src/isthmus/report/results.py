@@ -127,7 +127,7 @@ def latent(view: View) -> Section:
     points, axis_labels, caption, prior = view.codes, ("latent 0", "latent 1"), "", None
     if width > 2:
         points, share = _principal(view.codes)
-        first, second = (f"principal component {i + 1} ({100 * share[i]:.0f} %)" for i in range(2))
+        first, second = (f"principal component {i + 1} ({100 * share[i]:.1f} %)" for i in range(2))
         axis_labels = (first, second)
         caption = f"The {width} latents seen along the two directions in which the codes vary most (PCA)."
     elif view.stochastic:
@@ -261,7 +261,8 @@ def numbers(view: View) -> Section:
         "numbers",
         "Numbers",
         "The same quantities for every model, in the data's own units, so that models can be compared on the same "
-        f"data. Measured on {view.metrics['n_samples']:,.0f} rows chosen at random; rows that the model was trained on are among them, unless you gave others.",
+        f"data. Measured on {view.metrics['n_samples']:,.0f} rows chosen at random; rows that the model was trained "
+        "on are among them, unless you gave others.",
         tables=[Table("Metrics", ["Metric", "Value", "Meaning"], rows, "metrics")],
     )
 

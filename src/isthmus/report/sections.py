@@ -37,7 +37,8 @@ def key_figures(view: View) -> list[tuple[str, str, str]]:
             found.append((label, number(metrics[key]), "nats per sample"))
             break
     found.append(("Bits per dimension", number(metrics["bits_per_dim"], 3), "lower is better"))
-    found.append(("Reconstruction R²", number(metrics["r2"], 3), "1 is perfect"))
+    r2 = "> 0.999" if 0.9995 < metrics["r2"] < 1 else number(metrics["r2"], 3)
+    found.append(("Reconstruction R²", r2, "1 is perfect"))
     if "psnr" in metrics:
         found.append(("PSNR", number(metrics["psnr"], 3), "decibels"))
     found.append(("Active units", number(metrics["active_units"]), f"of {estimator.latent_dim_} latents"))

@@ -1,0 +1,147 @@
+"""The directive ``generated``: tables and help texts made from the code, so that nothing is typed twice.
+
+``{generated} models`` and the like insert what the function of that name in `MAKERS` returns, as Markdown. Before
+anything is read, the API page of the variants is written from the registry.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import io
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Markdown table."""
+    lines = [list(header), ["---"] * len(list(header)), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def models() -> str:
+    """One row for each registered variant, with its own parameters and their defaults."""
+    import isthmus
+    from isthmus.commands.listing import summary
+    from isthmus.models.base import BaseAutoencoder
+
+    shared = inspect.signature(BaseAutoencoder.__init__).parameters
+    rows = []
+    for name, cls in isthmus.models().items():
+        own = [p for p in inspect.signature(cls).parameters.values() if p.name not in shared]
+        listed = ", ".join(f"`{p.name}={p.default!r}`" for p in own) or "none"
+        rows.append([f"`{name}`", f"{{py:obj}}`~isthmus.{cls.__name__}`", summary(cls), listed])
+    return table(["name", "class", "what it is", "parameters of its own"], rows)
+
+
+def auto() -> str:
+    """The table in the docstring of `isthmus.models.auto`."""
+    from isthmus.models import auto as module
+
+    lines = (module.__doc__ or "").splitlines()
+    return "\n".join(line.replace("``", "`") for line in lines if line.startswith("|"))
+
+
+def likelihoods() -> str:
+    """Every name that ``likelihood=`` accepts."""
+    from isthmus.likelihoods import named_likelihoods
+
+    rows = [
+        [f'`"{name}"`', f"`{cls.__name__}({', '.join(f'{k}={v!r}' for k, v in args.items())})`", first_line(cls)]
+        for name, (cls, args) in named_likelihoods().items()
+    ]
+    return table(["name", "stands for", "what it is"], rows)
+
+
+def metrics() -> str:
+    """Every key of `evaluate`."""
+    from isthmus.evaluate.metrics import METRICS
+
+    return table(["key", "meaning"], [[f"`{key}`", text] for key, text in METRICS.items()])
+
+
+def trainer() -> str:
+    """Every parameter of `Trainer`, with its default and its description."""
+    from numpydoc.docscrape import FunctionDoc
+
+    from isthmus import Trainer
+
+    defaults = {name: p.default for name, p in inspect.signature(Trainer).parameters.items()}
+    rows = [
+        [f"`{p.name}`", f"`{defaults[p.name]!r}`", " ".join(p.desc).replace("``", "`")]
+        for p in FunctionDoc(Trainer)["Parameters"]
+    ]
+    return table(["parameter", "default", "meaning"], rows)
+
+
+def shared() -> str:
+    """Parameters that every variant takes, with their defaults and descriptions."""
+    from numpydoc.docscrape import FunctionDoc
+
+    from isthmus import Autoencoder
+
+    defaults = {name: p.default for name, p in inspect.signature(Autoencoder).parameters.items()}
+    rows = [[f"`{p.name}`", f"`{defaults[p.name]!r}`", " ".join(p.desc)] for p in FunctionDoc(Autoencoder)["Parameters"]]
+    return table(["parameter", "default", "meaning"], rows)
+
+
+def usage(*args: str) -> str:
+    """What ``isthmus ARGS --help`` prints."""
+    from isthmus.cli import main
+
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
+        main([*args, "--help"])
+    return f"```text\n{text.getvalue().strip()}\n```"
+
+
+def first_line(cls: type) -> str:
+    """Summary of a docstring."""
+    return inspect.getdoc(cls).splitlines()[0]
+
+
+MAKERS: dict[str, Callable[..., str]] = {
+    maker.__name__: maker for maker in (models, auto, likelihoods, metrics, trainer, shared, usage)
+}
+
+
+class Generated(SphinxDirective):
+    """Inserts what a function of this module returns."""
+
+    required_arguments = 1
+    final_argument_whitespace = True
+
+    def run(self) -> list[nodes.Node]:
+        """Parse the Markdown in place."""
+        name, *args = self.arguments[0].split()
+        if name not in MAKERS:
+            raise self.error(f"there is nothing to generate called {name!r}; choose from {', '.join(MAKERS)}")
+        # The code may have changed though the page has not.
+        self.env.note_reread()
+        return self.parse_text_to_nodes(MAKERS[name](*args))
+
+
+def write_variants(app: Sphinx, config: object) -> None:
+    """Write the list of variants from which autosummary makes their pages."""
+    import isthmus
+
+    names = "\n".join(f"   {cls.__name__}" for cls in isthmus.models().values())
+    text = (
+        "Variants\n========\n\n.. currentmodule:: isthmus\n\n"
+        f".. autosummary::\n   :toctree:\n   :template: own.rst\n\n{names}\n"
+    )
+    path = Path(app.srcdir) / "generated" / "variants.rst"
+    path.parent.mkdir(exist_ok=True)
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register with Sphinx."""
+    app.add_directive("generated", Generated)
+    app.connect("config-inited", write_variants)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

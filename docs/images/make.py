@@ -1,0 +1,80 @@
+"""Draw ``faces.png``, the picture of the README: a VAE of drawn faces, its samples, and two traversals.
+
+Run it with ``.venv/bin/python docs/images/make.py``. It trains for some minutes; the result is the same on the
+same machine.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib import font_manager
+from PIL import Image, ImageDraw, ImageFont
+
+from isthmus import VAE
+from isthmus.data.faces import faces
+
+SIZE, COLUMNS, LATENT_DIM, EPOCHS = 64, 9, 16, 50
+# In pixels of the finished picture, which a page shows at half that size.
+TILE, GAP, MARGIN, LABEL, CORNER = 144, 14, 36, 236, 14
+PAPER, INK, MUTED = "#fbfaf7", "#1c2733", "#6a7686"
+
+
+def train() -> VAE:
+    """Learn from 4,000 faces in colour."""
+    X = faces(4000, SIZE, channels=3, random_state=0)
+    return VAE(LATENT_DIM, max_epochs=EPOCHS, random_state=0, verbose=True).fit(X)
+
+
+def rows(vae: VAE) -> list[tuple[str, str, np.ndarray]]:
+    """Title, subtitle and pictures of every row."""
+    unseen = faces(COLUMNS, SIZE, channels=3, random_state=12)
+    return [
+        ("data", "faces not trained on", unseen),
+        ("reconstruction", f"from {LATENT_DIM} numbers", vae.reconstruct(unseen)),
+        ("new samples", "codes from the prior", vae.sample(COLUMNS, random_state=3)),
+        ("smile", "one direction", traverse(vae, "smile")),
+        ("pose", "another direction", traverse(vae, "pose_x")),
+    ]
+
+
+def traverse(vae: VAE, factor: str, n: int = 500) -> np.ndarray:
+    """Move the code of a neutral face along the mean difference between the two ends of a factor."""
+    ends = [vae.transform(faces(n, SIZE, channels=3, factors={factor: end}, random_state=1)) for end in (-1, 1)]
+    direction = (ends[1] - ends[0]).mean(0) / 2
+    start = vae.transform(faces(1, SIZE, channels=3, neutral=True, factors={"hair": 0.7, "hair_tone": 0.45}))
+    return vae.inverse_transform(start + np.linspace(-1, 1, COLUMNS)[:, None] * direction)
+
+
+def draw(named: list[tuple[str, str, np.ndarray]]) -> Image.Image:
+    """One light card with rounded corners, so that the picture suits light and dark pages."""
+    width = 2 * MARGIN + LABEL + COLUMNS * (TILE + GAP) - GAP
+    height = 2 * MARGIN + len(named) * (TILE + GAP) - GAP
+    card = Image.new("RGBA", (width, height))
+    pen = ImageDraw.Draw(card)
+    pen.rounded_rectangle((0, 0, width - 1, height - 1), radius=2 * CORNER, fill=PAPER)
+    title, subtitle = font(27, "bold"), font(20, "normal")
+    mask = Image.new("L", (4 * TILE, 4 * TILE))
+    ImageDraw.Draw(mask).rounded_rectangle((0, 0, 4 * TILE - 1, 4 * TILE - 1), radius=4 * CORNER, fill=255)
+    mask = mask.resize((TILE, TILE), Image.Resampling.LANCZOS)
+    for i, (name, what, pictures) in enumerate(named):
+        top = MARGIN + i * (TILE + GAP)
+        pen.text((MARGIN, top + TILE / 2 - 3), name, font=title, fill=INK, anchor="ls")
+        pen.text((MARGIN, top + TILE / 2 + 26), what, font=subtitle, fill=MUTED, anchor="ls")
+        for j, picture in enumerate(np.rint(np.clip(pictures, 0, 255)).astype(np.uint8)):
+            tile = Image.fromarray(picture).resize((TILE, TILE), Image.Resampling.BICUBIC)
+            card.paste(tile, (MARGIN + LABEL + j * (TILE + GAP), top), mask)
+    return card
+
+
+def font(size: int, weight: str) -> ImageFont.FreeTypeFont:
+    """matplotlib's own font, which is there on every machine."""
+    return ImageFont.truetype(font_manager.findfont(font_manager.FontProperties(weight=weight)), size)
+
+
+if __name__ == "__main__":
+    out = Path(__file__).with_name("faces.png")
+    # 256 colours are a third of the bytes, and no eye can tell.
+    draw(rows(train())).quantize(256, Image.Quantize.FASTOCTREE).save(out, optimize=True)
+    print(f"{out}: {out.stat().st_size / 1000:.0f} kB")
