@@ -149,7 +149,9 @@ def test_bad_parameters(model, message):
 
 def test_models_refuse_other_shapes():
     model = VAE(2, max_epochs=1).fit(PICTURES)
-    with pytest.raises(DataError, match=r"samples of shape \(9, 9\), but the model was fitted on samples of shape \(8, 8\)"):
+    with pytest.raises(
+        DataError, match=r"samples of shape \(9, 9\), but the model was fitted on samples of shape \(8, 8\)"
+    ):
         model.transform(np.ones((3, 9, 9)))
     with pytest.raises(DataError, match=r"fitted on pictures \(8, 8\)"):
         model.transform(np.ones((3, 64)))
@@ -170,7 +172,9 @@ def test_scores_are_refused_outside_the_support():
 @pytest.mark.parametrize("solver", ["svd", "gradient"])
 def test_linear_autoencoder_is_pca(solver, shape, dtype):
     rng = np.random.default_rng(0)
-    X = (rng.normal(size=(shape[0], 5)) @ rng.normal(size=(5, shape[1])) * 8 + rng.normal(size=shape) + 100).clip(0, 255)
+    X = (rng.normal(size=(shape[0], 5)) @ rng.normal(size=(5, shape[1])) * 8 + rng.normal(size=shape) + 100).clip(
+        0, 255
+    )
     X = X.astype(dtype)
     ours = LinearAutoencoder(5, solver=solver, max_epochs=2, random_state=0).fit(X)
     pca = PCA(5, svd_solver="full").fit(X.astype(np.float64))

@@ -163,9 +163,7 @@ def test_mouth_bends_with_the_smile():
         assert sign * (int(middle) - int(corner)) >= 1
 
 
-@pytest.mark.parametrize(
-    ("name", "direction"), [("hair", -1), ("hair_tone", 1), ("skin_tone", -1), ("face_width", -1)]
-)
+@pytest.mark.parametrize(("name", "direction"), [("hair", -1), ("hair_tone", 1), ("skin_tone", -1), ("face_width", -1)])
 def test_tones_and_sizes_go_the_way_they_say(name, direction):
     brightness = sweep(name, 9, 32).mean(axis=(1, 2))
     assert (direction * np.diff(brightness) > 0).all()
@@ -174,9 +172,7 @@ def test_tones_and_sizes_go_the_way_they_say(name, direction):
 def test_painting_stays_in_single_precision():
     values = {name: np.array([value]) for name, value in FACE_NEUTRAL.items()}
     portrait = _Portrait(values, (8, 8), 1)
-    assert {portrait.canvas.dtype, portrait.u.dtype, portrait.v.dtype, portrait.front.dtype} == {
-        np.dtype(np.float32)
-    }
+    assert {portrait.canvas.dtype, portrait.u.dtype, portrait.v.dtype, portrait.front.dtype} == {np.dtype(np.float32)}
 
 
 @pytest.mark.parametrize("size", [16, 32, (24, 40)])

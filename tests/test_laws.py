@@ -1,5 +1,7 @@
 """What must hold for every registered variant; a new one joins by being registered."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -86,7 +88,9 @@ def test_shapes_and_units(cls, X):
 @every_model
 def test_a_change_of_units_shifts_the_score_by_the_jacobian(cls):
     small, large = fitted(cls, PICTURES), fitted(cls, 1000 * PICTURES)
-    np.testing.assert_allclose(large.reconstruct(1000 * PICTURES), 1000 * small.reconstruct(PICTURES), rtol=1e-3, atol=1)
+    np.testing.assert_allclose(
+        large.reconstruct(1000 * PICTURES), 1000 * small.reconstruct(PICTURES), rtol=1e-3, atol=1
+    )
     shift = large.score_samples(1000 * PICTURES) - small.score_samples(PICTURES)
     np.testing.assert_allclose(shift, -64 * np.log(1000), rtol=1e-3)
 
@@ -157,7 +161,7 @@ class TestBound:
     def test_score_is_a_lower_bound_that_more_samples_tighten(self):
         means = [self.vae.log_likelihood(PICTURES, n_samples=k).mean() for k in (1, 10, 100, 1000)]
         assert self.vae.score(PICTURES) < means[-1]
-        assert all(a < b + 0.5 for a, b in zip(means, means[1:], strict=False))
+        assert all(a < b + 0.5 for a, b in pairwise(means))
         assert means[0] == pytest.approx(self.vae.score(PICTURES), abs=1.0)
 
     def test_estimate_depends_on_its_seed_alone(self):

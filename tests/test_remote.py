@@ -139,9 +139,7 @@ def hub(monkeypatch):
     state = SimpleNamespace(
         calls=[],
         error=None,
-        rows=Rows(
-            {"image": Image(), "label": ClassLabel(["cat", "dog"])}, {"image": PICTURES, "label": [1, 0]}
-        ),
+        rows=Rows({"image": Image(), "label": ClassLabel(["cat", "dog"])}, {"image": PICTURES, "label": [1, 0]}),
     )
 
     def load_dataset(path, *, split):
@@ -199,9 +197,7 @@ class TestHub:
         assert label_list(load("hf:me/table", columns=["v"], label="u")) == [1, 2]
         with pytest.raises(ParameterError, match="no column of pictures"):
             load("hf:me/table", resize=8)
-        with pytest.raises(
-            ParameterError, match="'w' is not a column of hf:me/table; its columns are u, v, kind"
-        ):
+        with pytest.raises(ParameterError, match="'w' is not a column of hf:me/table; its columns are u, v, kind"):
             load("hf:me/table", columns=["w"])
 
     @pytest.mark.parametrize("error", [ConnectionError("offline"), FileNotFoundError("no such data set")])
@@ -210,9 +206,7 @@ class TestHub:
         with pytest.raises(DataSourceError, match=rf"hf:me/pets.*{error}.*needs a network"):
             load("hf:me/pets")
 
-    @pytest.mark.parametrize(
-        "error", [ValueError("Unknown split"), RuntimeError("scripts are not supported")]
-    )
+    @pytest.mark.parametrize("error", [ValueError("Unknown split"), RuntimeError("scripts are not supported")])
     def test_refused(self, hub, error):
         hub.error = error
         with pytest.raises(DataSourceError, match=str(error)):

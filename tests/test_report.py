@@ -15,7 +15,7 @@ from PIL import Image
 
 from isthmus import VAE, Autoencoder, DataError, IsthmusWarning, LinearAutoencoder
 from isthmus.data.samples import Samples
-from isthmus.explore import figures
+from isthmus.explore import figures, pictures
 from isthmus.report import results, sections, write_report
 from isthmus.report.elements import Plate, number, to_svg
 from isthmus.report.findings import find
@@ -333,15 +333,15 @@ def test_numbers_are_written_for_people(value, text):
 
 def test_pictures_are_clipped_to_the_range():
     pictures = np.array([[[-5.0, 0.0], [5.0, 50.0]]])
-    np.testing.assert_allclose(figures.to_rgb(pictures, 0, 10)[0, ..., 0], [[0, 0], [0.5, 1]])
-    assert figures.to_rgb(np.zeros((2, 200, 300, 4)), 0, 1).shape == (2, 67, 100, 3)
+    np.testing.assert_allclose(pictures.to_rgb(pictures, 0, 10)[0, ..., 0], [[0, 0], [0.5, 1]])
+    assert pictures.to_rgb(np.zeros((2, 200, 300, 4)), 0, 1).shape == (2, 67, 100, 3)
     # A number of channels that is no colour is shown as their mean.
-    two = figures.to_rgb(np.stack([np.zeros((1, 3, 3)), np.ones((1, 3, 3))], -1), 0, 1)
+    two = pictures.to_rgb(np.stack([np.zeros((1, 3, 3)), np.ones((1, 3, 3))], -1), 0, 1)
     np.testing.assert_allclose(two, 0.5)
 
 
 def test_differences_are_white_at_zero_and_red_above():
-    colours = figures.difference_rgb(np.array([[[0.0, 9.0, -9.0]]]), 1.0)[0, 0]
+    colours = pictures.difference_rgb(np.array([[[0.0, 9.0, -9.0]]]), 1.0)[0, 0]
     assert colours[0].min() > 0.95
     assert colours[1][0] > colours[1][2]
     assert colours[2][2] > colours[2][0]
@@ -350,12 +350,12 @@ def test_differences_are_white_at_zero_and_red_above():
 def test_picture_table_places_every_tile():
     tiles = np.zeros((2, 3, 4, 4, 3))
     tiles[1, 2] = 1.0
-    mosaic = figures.picture_table(tiles, group=2).axes[0].images[0].get_array()
+    mosaic = pictures.picture_table(tiles, group=2).axes[0].images[0].get_array()
     assert mosaic.shape == (9, 3 * 4 + 2 + 3, 4)
     np.testing.assert_array_equal(mosaic[-4:, -4:], 1)
     assert mosaic[..., :3].sum() == 4 * 4 * 3
     assert mosaic[4, :, 3].sum() == 0  # the gap is transparent
-    uneven = figures.picture_grid(np.ones((5, 4, 4, 3)), 3).axes[0].images[0].get_array()
+    uneven = pictures.picture_grid(np.ones((5, 4, 4, 3)), 3).axes[0].images[0].get_array()
     assert uneven[..., 3].sum() == 5 * 16
 
 

@@ -180,9 +180,7 @@ class TestBuiltins:
 
 
 class TestPaths:
-    @pytest.mark.parametrize(
-        "source", ["", "no/such/file.npy", "~nobody-of-that-name/x.npy", "a\0b", "x" * 5000]
-    )
+    @pytest.mark.parametrize("source", ["", "no/such/file.npy", "~nobody-of-that-name/x.npy", "a\0b", "x" * 5000])
     def test_missing(self, source):
         with pytest.raises(DataSourceError):
             load(source)
@@ -251,9 +249,7 @@ class TestNumpyFiles:
             np.testing.assert_array_equal(samples.y, arrays[labels].reshape(-1))
 
     def test_npz_by_name(self, tmp_path):
-        path = npz_of(
-            tmp_path / "a.npz", x_train=TABLE, x_test=-TABLE, y_test=np.arange(3), y_train=np.ones(3)
-        )
+        path = npz_of(tmp_path / "a.npz", x_train=TABLE, x_test=-TABLE, y_test=np.arange(3), y_train=np.ones(3))
         samples = load(f"{path}:x_test")
         np.testing.assert_array_equal(samples.X, -TABLE)
         np.testing.assert_array_equal(samples.y, np.arange(3))
@@ -262,9 +258,7 @@ class TestNumpyFiles:
             load(f"{path}:x_tst")
 
     def test_npz_label(self, tmp_path):
-        path = npz_of(
-            tmp_path / "a.npz", X=TABLE, y=np.arange(3), colour=np.array(["r", "g", "b"]), bad=np.ones(2)
-        )
+        path = npz_of(tmp_path / "a.npz", X=TABLE, y=np.arange(3), colour=np.array(["r", "g", "b"]), bad=np.ones(2))
         assert label_list(load(path, label="colour")) == ["r", "g", "b"]
         with pytest.raises(ParameterError, match=r"'hue'.*holds only X"):
             load(path, label="hue")
@@ -283,9 +277,7 @@ class TestNumpyFiles:
 
     def test_npz_with_a_lying_header_reserves_nothing(self, tmp_path):
         head = io.BytesIO()
-        np.lib.format.write_array_header_1_0(
-            head, {"descr": "<f8", "fortran_order": False, "shape": (10**6, 10**6)}
-        )
+        np.lib.format.write_array_header_1_0(head, {"descr": "<f8", "fortran_order": False, "shape": (10**6, 10**6)})
         with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
             archive.writestr("X.npy", head.getvalue())
         assert_small_refusal(tmp_path / "a.npz", "does not hold")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from isthmus.commands.outputs import write_array, write_pictures
 from isthmus.commands.parsing import Parser, add_data_options, data_options
-from isthmus.errors import DataError, ParameterError
+from isthmus.errors import ParameterError
 
 if TYPE_CHECKING:
     from isthmus.data import Samples
@@ -60,22 +59,7 @@ def _samples(estimator: BaseAutoencoder, config: Any) -> Samples:
     names = getattr(estimator, "feature_names_in_", None)
     if names is not None and Path(data).suffix.lower() in _TABLES and "columns" not in given:
         given["columns"] = list(names)
-        given.setdefault("label", _label_in(data, remembered))
     return load(data, **given)
-
-
-def _label_in(data: str, remembered: dict[str, Any]) -> str | None:
-    """The run's label column, if these data have it too."""
-    label = remembered.get("label")
-    if label is None:
-        return None
-    from isthmus.data import load
-
-    try:
-        load(data, columns=[label])
-    except DataError as error:
-        return None if "column" in str(error) and "no " in str(error) else label
-    return label
 
 
 def _encode(estimator: BaseAutoencoder, config: Any) -> None:
@@ -142,8 +126,7 @@ def _report(estimator: BaseAutoencoder, config: Any) -> None:
     from isthmus.report import write_report
 
     samples = _samples(estimator, config)
-    page = write_report(estimator, replace(samples, name=samples.name), Path(config.run), run=config.run)
-    print(page)
+    print(write_report(estimator, samples, Path(config.run), run=config.run))
 
 
 def _feature_names(estimator: BaseAutoencoder) -> list[str] | None:
@@ -155,7 +138,11 @@ def _is_table(path: str) -> bool:
     return Path(path).suffix.lower() in _TABLES
 
 
-_OUT = (("--out",), {"type": str, "required": True, "metavar": "FILE"})
+def _out(text: str, *, required: bool = True) -> tuple[tuple[str, ...], dict[str, Any]]:
+    kind = {"type": str, "required": True} if required else {"type": str | None}
+    return ("--out",), {**kind, "metavar": "FILE", "help": text}
+
+
 _ACTIONS: dict[str, tuple[Callable[..., None], str, bool]] = {
     "encode": (_encode, "Write the codes of data.", True),
     "reconstruct": (_reconstruct, "Encode and decode data.", True),
@@ -169,12 +156,12 @@ _ACTIONS: dict[str, tuple[Callable[..., None], str, bool]] = {
     "report": (_report, "Write RUN/report.html and RUN/figures anew.", True),
 }
 _OPTIONS: dict[str, list[tuple[tuple[str, ...], dict[str, Any]]]] = {
-    "encode": [((*_OUT[0],), {**_OUT[1], "help": "where to write: .npy, .csv or .parquet"})],
-    "reconstruct": [((*_OUT[0],), {**_OUT[1], "help": ".npy, .csv or .parquet; for pictures .png, a sheet of pairs"})],
+    "encode": [_out("where to write: .npy, .csv or .parquet")],
+    "reconstruct": [_out(".npy, .csv or .parquet; for pictures .png, a sheet of pairs")],
     "sample": [
         (("-n", "--n"), {"type": int, "default": 64, "help": "how many"}),
         (("--seed",), {"type": int | None, "default": None, "help": "seed of the draw"}),
-        ((*_OUT[0],), {**_OUT[1], "help": ".npy, .csv or .parquet; for pictures .png, a sheet"}),
+        _out(".npy, .csv or .parquet; for pictures .png, a sheet"),
     ],
     "score": [
         (("--n_samples",), {"type": int | None, "help": "importance samples per row: a tighter bound"}),
@@ -185,7 +172,7 @@ _OPTIONS: dict[str, list[tuple[tuple[str, ...], dict[str, Any]]]] = {
     ],
     "evaluate": [
         (("--json",), {"action": "store_true", "help": "print one JSON object instead of a table"}),
-        (("--out",), {"type": str | None, "metavar": "FILE", "help": "write the metrics as JSON"}),
+        _out("write the metrics as JSON", required=False),
     ],
     "report": [],
 }

@@ -160,9 +160,7 @@ def _is_one_hot(chunk: np.ndarray) -> bool:
     return bool(np.all((chunk == 0) | (chunk == 1)) and np.all(chunk.sum(1) == 1))
 
 
-def _merge(
-    count: int, mean: np.ndarray, squares: np.ndarray, chunk: np.ndarray
-) -> tuple[int, np.ndarray, np.ndarray]:
+def _merge(count: int, mean: np.ndarray, squares: np.ndarray, chunk: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
     """Combine running moments with a chunk's, without cancellation (Chan, Golub & LeVeque, 1983, eq. 2.1)."""
     m = len(chunk)
     # torch, because it reduces over rows with all cores.

@@ -61,7 +61,7 @@ class CategoricalLikelihood(Likelihood):
             return
         if self._one_hot:
             raise DataError(
-                "the categorical likelihood was fitted on rows in one-hot coding, and these are not all zeros but for a "
+                "the categorical likelihood was fitted on rows in one-hot coding, and these are not all zeros but a "
                 f"single one (they range from {info.low:g} to {info.high:g}); encode them in the same way"
             )
         check_counts(info, "categorical")

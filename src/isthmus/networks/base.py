@@ -81,7 +81,15 @@ def check_normalization(name: str | None) -> None:
         raise ParameterError(f"unknown norm {name!r}; choose None, {', '.join(get_args(Normalization))}")
 
 
-_GAINS = {"relu": 1.414, "leaky_relu": 1.407, "elu": 1.245, "gelu": 1.533, "silu": 1.677, "tanh": 1.593, "sigmoid": 1.847}
+_GAINS = {
+    "relu": 1.414,
+    "leaky_relu": 1.407,
+    "elu": 1.245,
+    "gelu": 1.533,
+    "silu": 1.677,
+    "tanh": 1.593,
+    "sigmoid": 1.847,
+}
 
 
 def linear(n_in: int, n_out: int, gain: float = 1.0, *, bias: bool = True) -> nn.Linear:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from markupsafe import Markup, escape
 
-from isthmus.explore.figures import FIRST, GRID, INK, MUTED, PAPER, SECOND
+from isthmus.explore.style import FIRST, GRID, INK, MUTED, PAPER, SECOND
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from isthmus.evaluate.metrics import METRICS
-from isthmus.explore import figures
+from isthmus.explore import figures, pictures
 from isthmus.report.elements import Plate, Section, Table, number
 from isthmus.report.findings import find
 from isthmus.report.view import LIKELIHOOD_DRAWS
@@ -57,10 +57,10 @@ def _triples(view: View) -> Plate:
     tiles = [
         view.colours(originals),
         view.colours(view.rebuilt[chosen]),
-        figures.difference_rgb(differences, limit),
+        pictures.difference_rgb(differences, limit),
     ]
     columns = [label if j == 0 else "" for label in ("best", "median", "worst") for j in range(n)]
-    figure = figures.picture_table(
+    figure = pictures.picture_table(
         np.stack(tiles),
         row_labels=("original", "reconstruction", "difference"),
         column_labels=columns,
@@ -164,7 +164,7 @@ def samples(view: View) -> Section:
             "New pictures: codes drawn at random from the prior, then decoded. Good samples look like the data, differ "
             "from each other, and copy none of them."
         )
-        figure = figures.picture_grid(view.colours(view.draw(64)), 8)
+        figure = pictures.picture_grid(view.colours(view.draw(64)), 8)
         section.plates.append(Plate("samples", figure, "64 pictures drawn from the model", "64 samples, not selected."))
         return section
     section.intro = (
@@ -204,7 +204,7 @@ def traversal(view: View) -> Section:
         tiles = tiles.reshape(len(moved), len(steps), *tiles.shape[1:])
         marks = [f"{step:+.1f}".replace("-", "−") if j % 5 == 0 and step else "" for j, step in enumerate(steps)]
         marks[len(steps) // 2] = "mean"
-        figure = figures.picture_table(tiles, row_labels=labels, column_labels=marks)
+        figure = pictures.picture_table(tiles, row_labels=labels, column_labels=marks)
         section.plates.append(Plate("traversal", figure, alt))
         return section
     responses = decoded.reshape(len(moved), len(steps), -1)

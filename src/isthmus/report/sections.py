@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from isthmus.data.info import describe_data
-from isthmus.explore import figures
+from isthmus.explore import figures, pictures
 from isthmus.report.elements import Plate, Section, Table, number
 from isthmus.report.labels import count_classes, is_continuous
 
@@ -79,7 +79,7 @@ def data(view: View) -> Section:
 
 def _some_pictures(view: View) -> Plate:
     shown = view.events[:20]
-    figure = figures.picture_grid(view.colours(shown), 10)
+    figure = pictures.picture_grid(view.colours(shown), 10)
     return Plate("data", figure, f"{len(shown)} pictures of {view.samples.name}", "Pictures chosen at random.")
 
 

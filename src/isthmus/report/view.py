@@ -175,7 +175,7 @@ class View:
 
     def colours(self, pictures: np.ndarray) -> np.ndarray:
         """Pictures as RGB tiles, clipped to the range of the data."""
-        from isthmus.explore.figures import to_rgb
+        from isthmus.explore.pictures import to_rgb
 
         return to_rgb(pictures, *self.display_range)
 
