@@ -26,8 +26,10 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)
 	@$(BIN)/python examples/demo.py
 
+# One thread each: test processes that share cores would wait for each other at every matrix product.
+test: export OMP_NUM_THREADS = 1
 test: $(READY)
-	$(BIN)/python -m pytest --numprocesses auto
+	$(BIN)/python -m pytest --numprocesses auto --quiet
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow

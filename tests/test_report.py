@@ -332,8 +332,8 @@ def test_numbers_are_written_for_people(value, text):
 
 
 def test_pictures_are_clipped_to_the_range():
-    pictures = np.array([[[-5.0, 0.0], [5.0, 50.0]]])
-    np.testing.assert_allclose(pictures.to_rgb(pictures, 0, 10)[0, ..., 0], [[0, 0], [0.5, 1]])
+    tiny = np.array([[[-5.0, 0.0], [5.0, 50.0]]])
+    np.testing.assert_allclose(pictures.to_rgb(tiny, 0, 10)[0, ..., 0], [[0, 0], [0.5, 1]])
     assert pictures.to_rgb(np.zeros((2, 200, 300, 4)), 0, 1).shape == (2, 67, 100, 3)
     # A number of channels that is no colour is shown as their mean.
     two = pictures.to_rgb(np.stack([np.zeros((1, 3, 3)), np.ones((1, 3, 3))], -1), 0, 1)
