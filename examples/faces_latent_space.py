@@ -8,9 +8,10 @@ import sys
 
 import numpy as np
 
-from isthmus import VAE
+from isthmus import VAE, Trainer
 from isthmus.data import load
 from isthmus.explore.pictures import picture_table, to_rgb
+from isthmus.networks import Conv
 
 ROWS, STEPS = 6, np.linspace(-2.5, 2.5, 9)
 
@@ -18,20 +19,26 @@ ROWS, STEPS = 6, np.linspace(-2.5, 2.5, 9)
 def main(out: str) -> None:
     """Train, order the latents by how much they carry, and draw what each one does."""
     samples = load("faces:n=2000,size=32")
-    # Against the log-likelihood of 1,024 pixels the divergence weighs little; a larger beta makes the codes fill the prior.
-    vae = VAE(latent_dim=8, beta=20, max_epochs=40, random_state=0).fit(samples)
+    pictures = (samples.X / 255).astype(np.float32)
+    # Centred pictures start the decoder from the mean face. Against the log-likelihood of 1,024 pixels the divergence
+    # weighs little; a larger beta makes the codes fill the prior.
+    network = Conv(channels=(16, 32, 64), norm="batch")
+    trainer = Trainer(batch_size=32, learning_rate=4e-3)
+    vae = VAE(8, beta=10, network=network, scaling="center", max_epochs=50, trainer=trainer, random_state=0).fit(
+        pictures
+    )
     print(vae.describe())
 
-    posterior = vae.posterior(samples)
+    posterior = vae.posterior(pictures)
     used = np.argsort(posterior.mean.var(0))[::-1][:ROWS]
     codes = np.zeros((len(used), len(STEPS), vae.latent_dim_))
     for row, latent in enumerate(used):
         codes[row, :, latent] = STEPS
         factor, r = closest_factor(posterior.mean[:, latent], samples.factors)
-        print(f"latent {latent}: mean posterior sd {posterior.std[:, latent].mean():.2f}, goes with {factor} (r = {r:+.2f})")
+        print(f"latent {latent}: posterior sd {posterior.std[:, latent].mean():.2f}, follows {factor} (r = {r:+.2f})")
 
     decoded = vae.inverse_transform(codes.reshape(-1, vae.latent_dim_))
-    tiles = to_rgb(decoded, 0, 255).reshape(*codes.shape[:2], 32, 32, 3)
+    tiles = to_rgb(decoded, 0, 1).reshape(*codes.shape[:2], 32, 32, 3)
     figure = picture_table(
         tiles,
         row_labels=[f"latent {latent}" for latent in used],

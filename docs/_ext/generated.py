@@ -65,27 +65,28 @@ def metrics() -> str:
 
 
 def trainer() -> str:
-    """Every parameter of `Trainer`, with its default and its description."""
-    from numpydoc.docscrape import FunctionDoc
-
+    """Every parameter of `Trainer`."""
     from isthmus import Trainer
 
-    defaults = {name: p.default for name, p in inspect.signature(Trainer).parameters.items()}
-    rows = [
-        [f"`{p.name}`", f"`{defaults[p.name]!r}`", " ".join(p.desc).replace("``", "`")]
-        for p in FunctionDoc(Trainer)["Parameters"]
-    ]
-    return table(["parameter", "default", "meaning"], rows)
+    return parameters(Trainer)
 
 
 def shared() -> str:
-    """Parameters that every variant takes, with their defaults and descriptions."""
-    from numpydoc.docscrape import FunctionDoc
-
+    """Parameters that every variant takes: the plain autoencoder has no others."""
     from isthmus import Autoencoder
 
-    defaults = {name: p.default for name, p in inspect.signature(Autoencoder).parameters.items()}
-    rows = [[f"`{p.name}`", f"`{defaults[p.name]!r}`", " ".join(p.desc)] for p in FunctionDoc(Autoencoder)["Parameters"]]
+    return parameters(Autoencoder)
+
+
+def parameters(cls: type) -> str:
+    """Parameters of a class, with their defaults and their descriptions in its docstring."""
+    from numpydoc.docscrape import FunctionDoc
+
+    defaults = {name: p.default for name, p in inspect.signature(cls).parameters.items()}
+    rows = [
+        [f"`{p.name}`", f"`{defaults[p.name]!r}`", " ".join(p.desc).replace("``", "`")]
+        for p in FunctionDoc(cls)["Parameters"]
+    ]
     return table(["parameter", "default", "meaning"], rows)
 
 
