@@ -153,7 +153,8 @@ def seal(run: Path, params: dict[str, Any]) -> None:
     """Write parameters with checksums that are right, as a forger would."""
     if isinstance(params.get("files"), dict):
         for name in (WEIGHTS, HISTORY):
-            params["files"][name] = hashlib.sha256((run / name).read_bytes()).hexdigest()
+            data = (run / name).read_bytes()
+            params["files"][name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     rest = {name: value for name, value in params.items() if name != "digest"}
     params["digest"] = hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
     (run / PARAMS).write_text(json.dumps(params))

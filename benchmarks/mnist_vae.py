@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--weight_decay", type=float, default=1e-4)
     parser.add_argument("--dropout", type=float, default=0.0)
     parser.add_argument("--activation", default="silu")
+    parser.add_argument("--precision", default="32")
     parser.add_argument("--n_samples", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -41,6 +42,7 @@ def main() -> None:
         batch_size=args.batch_size,
         learning_rate=args.learning_rate,
         weight_decay=args.weight_decay,
+        precision=args.precision,
         validation_fraction=1 / 6,
         early_stopping=60,
         callbacks=[Print()],

@@ -1,4 +1,4 @@
-"""Learn a latent space of faces and walk through it: one row per latent, saved as a picture.
+"""Learn a latent space of faces and walk through it from a neutral face: one row per latent, saved as a picture.
 
 The faces are drawn, so nothing is downloaded. Usage: ``python examples/faces_latent_space.py [OUT.png]``; by default
 the picture goes to ``faces_traversal.png`` in the current folder.
@@ -10,6 +10,7 @@ import numpy as np
 
 from isthmus import VAE, Trainer
 from isthmus.data import load
+from isthmus.data.faces import faces
 from isthmus.explore.pictures import picture_table, to_rgb
 from isthmus.networks import Conv
 
@@ -24,17 +25,17 @@ def main(out: str) -> None:
     # weighs little; a larger beta makes the codes fill the prior.
     network = Conv(channels=(16, 32, 64), norm="batch")
     trainer = Trainer(batch_size=32, learning_rate=4e-3)
-    vae = VAE(8, beta=10, network=network, scaling="center", max_epochs=50, trainer=trainer, random_state=0).fit(
-        pictures
-    )
+    vae = VAE(8, beta=10, network=network, scaling="center", max_epochs=40, trainer=trainer, random_state=0)
+    vae.fit(pictures)
     print(vae.describe())
 
     posterior = vae.posterior(pictures)
     used = np.argsort(posterior.mean.var(0))[::-1][:ROWS]
-    codes = np.zeros((len(used), len(STEPS), vae.latent_dim_))
+    start = vae.transform((faces(1, 32, neutral=True) / 255).astype(np.float32))
+    codes = np.tile(start, (len(used), len(STEPS), 1))
     for row, latent in enumerate(used):
         codes[row, :, latent] = STEPS
-        factor, r = closest_factor(posterior.mean[:, latent], samples.factors)
+        factor, r = closest_factor(posterior.mean[:, latent], samples.factors or {})
         print(f"latent {latent}: posterior sd {posterior.std[:, latent].mean():.2f}, follows {factor} (r = {r:+.2f})")
 
     decoded = vae.inverse_transform(codes.reshape(-1, vae.latent_dim_))

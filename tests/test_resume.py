@@ -244,7 +244,7 @@ def test_checkpoint_of_another_training(checkpoint, name):
     changes, data = OTHERS[name]
     before = (checkpoint / FILE).read_bytes()
     estimator = build(VAE, checkpoint, resume=True, **changes)
-    with pytest.raises(RunError, match=r"^[^\n]*other data or parameters[^\n]*$"):
+    with pytest.raises(RunError, match=r"^[^\n]*other data, parameters or versions[^\n]*$"):
         estimator.fit(data)
     with pytest.raises(NotFittedError):
         check_is_fitted(estimator)
@@ -252,7 +252,7 @@ def test_checkpoint_of_another_training(checkpoint, name):
 
 
 def test_checkpoint_of_another_variant(checkpoint):
-    with pytest.raises(RunError, match="other data or parameters"):
+    with pytest.raises(RunError, match="other data, parameters or versions"):
         build(Autoencoder, checkpoint, resume=True).fit(X)
 
 

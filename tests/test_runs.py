@@ -404,8 +404,9 @@ def sha256(path: Path) -> str:
 def seal(run: Path, params: dict[str, Any]) -> None:
     """Write parameters with checksums that are right, as a forger would."""
     for name in (WEIGHTS, HISTORY):
-        sparse = (run / name).stat().st_size == GIGABYTE
-        params["files"][name] = SPARSE_DIGESTS[name] if sparse else sha256(run / name)
+        size = (run / name).stat().st_size
+        known = SPARSE_DIGESTS[name] if size == GIGABYTE else sha256(run / name)
+        params["files"][name] = {"bytes": size, "sha256": known}
     rest = {name: value for name, value in params.items() if name != "digest"}
     params["digest"] = hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
     (run / PARAMS).write_text(json.dumps(params))

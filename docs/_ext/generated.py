@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import io
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -47,14 +48,18 @@ def auto() -> str:
 
 
 def likelihoods() -> str:
-    """Every name that ``likelihood=`` accepts."""
+    """Every likelihood, with the names that ``likelihood=`` accepts and the arguments they stand for."""
     from isthmus.likelihoods import named_likelihoods
 
+    names: dict[type, list[str]] = {}
+    for name, (cls, args) in named_likelihoods().items():
+        given = ", ".join(f"`{key}={value!r}`" for key, value in args.items())
+        names.setdefault(cls, []).append(f'`"{name}"`' + (f" ({given})" if given else ""))
     rows = [
-        [f'`"{name}"`', f"`{cls.__name__}({', '.join(f'{k}={v!r}' for k, v in args.items())})`", first_line(cls)]
-        for name, (cls, args) in named_likelihoods().items()
+        [", ".join(listed), f"{{py:obj}}`~{cls.__module__.rpartition('.')[0]}.{cls.__name__}`", first_line(cls)]
+        for cls, listed in names.items()
     ]
-    return table(["name", "stands for", "what it is"], rows)
+    return table(["names", "class", "what it is"], rows)
 
 
 def metrics() -> str:
@@ -102,7 +107,7 @@ def usage(*args: str) -> str:
 
 def first_line(cls: type) -> str:
     """Summary of a docstring."""
-    return inspect.getdoc(cls).splitlines()[0]
+    return (inspect.getdoc(cls) or "").splitlines()[0]
 
 
 MAKERS: dict[str, Callable[..., str]] = {
@@ -127,7 +132,7 @@ class Generated(SphinxDirective):
 
 
 def write_variants(app: Sphinx, config: object) -> None:
-    """Write the list of variants from which autosummary makes their pages."""
+    """Write the list of variants from which autosummary makes their pages; pages of an earlier build may be stale."""
     import isthmus
 
     names = "\n".join(f"   {cls.__name__}" for cls in isthmus.models().values())
@@ -135,10 +140,10 @@ def write_variants(app: Sphinx, config: object) -> None:
         "Variants\n========\n\n.. currentmodule:: isthmus\n\n"
         f".. autosummary::\n   :toctree:\n   :template: own.rst\n\n{names}\n"
     )
-    path = Path(app.srcdir) / "generated" / "variants.rst"
-    path.parent.mkdir(exist_ok=True)
-    if not path.exists() or path.read_text() != text:
-        path.write_text(text)
+    folder = Path(app.srcdir) / "generated"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    (folder / "variants.rst").write_text(text, "utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -1,4 +1,4 @@
-"""Draw ``faces.png``, the picture of the README: a VAE of drawn faces, its samples, and two traversals.
+"""Draw ``faces.png``, the picture of the README: a VAE of drawn faces, its samples, and two walks between codes.
 
 Run it with ``.venv/bin/python docs/images/make.py``. It trains for some minutes; the result is the same on the
 same machine.
@@ -31,7 +31,7 @@ def train() -> VAE:
     """
     network = Conv(channels=(16, 32, 64), norm="batch")
     trainer = Trainer(batch_size=32, learning_rate=4e-3)
-    vae = VAE(LATENT_DIM, beta=10, network=network, scaling="center", max_epochs=40, trainer=trainer, random_state=0)
+    vae = VAE(LATENT_DIM, beta=10, network=network, scaling="center", max_epochs=130, trainer=trainer, random_state=0)
     return vae.set_params(verbose=True).fit(draw_faces(4000, random_state=0))
 
 
@@ -46,18 +46,16 @@ def rows(vae: VAE) -> list[tuple[str, str, np.ndarray]]:
     return [
         ("data", "faces not trained on", unseen),
         ("reconstruction", f"from {LATENT_DIM} numbers", vae.reconstruct(unseen)),
-        ("new samples", "codes from the prior", vae.sample(COLUMNS, random_state=3)),
-        ("smile", "one direction", traverse(vae, "smile")),
-        ("pose", "another direction", traverse(vae, "pose_x")),
+        ("new samples", "codes from the prior", vae.sample(COLUMNS, random_state=0)),
+        ("smile", "between two codes", walk(vae, smile=(-1, 1))),
+        ("pose", "between two codes", walk(vae, pose_x=(-1, 1))),
     ]
 
 
-def traverse(vae: VAE, factor: str, n: int = 500) -> np.ndarray:
-    """Move the code of a neutral face along the mean difference between the two ends of a factor."""
-    ends = [vae.transform(draw_faces(n, factors={factor: end}, random_state=1)) for end in (-1, 1)]
-    direction = (ends[1] - ends[0]).mean(0) / 2
-    start = vae.transform(draw_faces(1, neutral=True, factors={"hair": 0.7, "hair_tone": 0.45}))
-    return vae.inverse_transform(start + np.linspace(-1, 1, COLUMNS)[:, None] * direction)
+def walk(vae: VAE, **ends: tuple[float, float]) -> np.ndarray:
+    """Decode the codes on the straight line between the codes of two faces, which differ in these factors."""
+    start, end = vae.transform(draw_faces(2, factors=ends, neutral=True))
+    return vae.inverse_transform(start + np.linspace(0, 1, COLUMNS)[:, None] * (end - start))
 
 
 def draw(named: list[tuple[str, str, np.ndarray]]) -> Image.Image:

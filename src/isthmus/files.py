@@ -21,8 +21,11 @@ def atomic_write(path: Path, data: bytes) -> None:
 
     To a temporary file beside it, synced, renamed; the folder is created if needed and synced as well.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from None
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -37,9 +40,20 @@ def atomic_write(path: Path, data: bytes) -> None:
     _sync_folder(path.parent)
 
 
+def remove_leftovers(path: Path) -> None:
+    """Remove temporary files that a killed `atomic_write` of ``path`` left behind."""
+    for leftover in path.parent.glob(f".{path.name}.*"):
+        leftover.unlink(missing_ok=True)
+
+
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON atomically."""
-    atomic_write(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+    """Write JSON atomically; what `read_json` would refuse for its length is refused here."""
+    data = (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
+    if len(data) > _MOST_JSON_BYTES:
+        raise RunError(
+            f"{path} would be {len(data):,} bytes long, more than the {_MOST_JSON_BYTES:,} that are read back"
+        )
+    atomic_write(path, data)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -82,7 +96,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            # Cloned, because a tensor of safetensors is a window on the file, which may change or go.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
         raise RunError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
     return tensors, metadata

@@ -127,7 +127,7 @@ def polish(moments: Moments, start: Tensor, *, steps: int = 2000) -> Tensor:
     tr S − tr((WᵀW)⁻¹ WᵀSW), which has no poor local minima (Baldi & Hornik, 1989).
     """
     scatter = moments.scatter / moments.scatter.trace().clamp_min(1e-300)
-    weights = torch.linalg.qr(start.double()).Q.contiguous().requires_grad_()
+    weights = orthonormal(start).contiguous().requires_grad_()
     optimizer = torch.optim.LBFGS(
         [weights],
         max_iter=steps,
@@ -145,7 +145,12 @@ def polish(moments: Moments, start: Tensor, *, steps: int = 2000) -> Tensor:
         return loss
 
     optimizer.step(closure)  # pyright: ignore[reportArgumentType]
-    return torch.linalg.qr(weights.detach()).Q
+    return orthonormal(weights.detach())
+
+
+def orthonormal(columns: Tensor) -> Tensor:
+    """Orthonormal basis of the span of ``columns``, in float64."""
+    return torch.linalg.qr(columns.double()).Q
 
 
 def _assemble(mean: Tensor, axes: Tensor, variance: Tensor, total: float, rank: int) -> Principal:

@@ -10,9 +10,8 @@ import csv
 import hashlib
 import io
 import json
+import math
 import platform
-import shutil
-import uuid
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
@@ -35,8 +34,20 @@ if TYPE_CHECKING:
 
 _FORMAT = 1
 PARAMS, WEIGHTS, HISTORY = "params.json", "model.safetensors", "history.csv"
-# Larger declared sizes are forged: a sample of 16 million values, a layer list of a thousand.
-_MOST_VALUES, _MOST_ITEMS = 1 << 24, 1000
+# Larger declared sizes are forged: counts of 16 million, a list of 200 layers, a history of 16 MB.
+_MOST, _MOST_ITEMS, _MOST_HISTORY = 1 << 24, 200, 16 << 20
+_DTYPES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float32", "float64")
+_MALFORMED = (
+    IsthmusError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+    OSError,
+    csv.Error,
+)
 
 
 def save_run(estimator: BaseAutoencoder, path: str | PathLike[str], *, overwrite: bool = False) -> None:
@@ -45,33 +56,34 @@ def save_run(estimator: BaseAutoencoder, path: str | PathLike[str], *, overwrite
     Raises
     ------
     RunError
-        There is a run at ``path`` already and ``overwrite`` is False.
+        There is a run at ``path`` already and ``overwrite`` is False, or a ``params.json`` of something else.
     """
     folder = Path(path)
-    if not (folder / PARAMS).exists():
-        write_run(estimator, folder)
-        return
-    if not overwrite:
-        raise RunError(f"{folder} already holds a run; choose another folder, or pass overwrite=True to replace it")
-    # The new run is whole before the old one goes, and the old one is only set aside until the new one is in place.
-    mark = uuid.uuid4().hex[:8]
-    fresh, old = (folder.with_name(f".{folder.name}.{kind}-{mark}") for kind in ("new", "old"))
-    write_run(estimator, fresh)
-    folder.rename(old)
-    fresh.rename(folder)
-    shutil.rmtree(old)
+    if (folder / PARAMS).exists():
+        if not overwrite:
+            raise RunError(f"{folder} already holds a run; choose another folder, or pass overwrite=True to replace it")
+        if "isthmus" not in (read_json(folder / PARAMS).get("versions") or {}):
+            raise RunError(f"{folder / PARAMS} is not of isthmus; choose another folder")
+    write_run(estimator, folder)
 
 
 def write_run(estimator: BaseAutoencoder, folder: Path, source: dict[str, Any] | None = None) -> None:
-    """Write or update the three files of a run; ``params.json`` last, since it vouches for the others."""
+    """Write or replace the three files of a run; nothing else in the folder is touched.
+
+    The new weights and history are written beside the old ones; ``params.json``, which vouches for them by their
+    checksums, is replaced in one step; then they take their places. Whenever that is cut off, `load` finds the
+    old run or the new one, whole.
+    """
+    params = _describe(estimator, source)
     tensors = {f"module/{name}": t for name, t in estimator.module_.state_dict().items()}
     tensors |= {f"array/{name}": torch.from_numpy(a) for name, a in estimator.fitted_arrays().items()}
-    write_tensors(folder / WEIGHTS, tensors)
-    atomic_write(folder / HISTORY, _history_csv(estimator.history_).encode())
-    params = _describe(estimator, source)
-    params["files"] = {name: _file_digest(folder / name) for name in (WEIGHTS, HISTORY)}
+    write_tensors(_next(folder / WEIGHTS), tensors)
+    atomic_write(_next(folder / HISTORY), _history_csv(estimator.history_).encode())
+    params["files"] = {name: _seal(_next(folder / name)) for name in (WEIGHTS, HISTORY)}
     params["digest"] = _digest(params)
     write_json(folder / PARAMS, params)
+    for name in (WEIGHTS, HISTORY):
+        _next(folder / name).replace(folder / name)
 
 
 def load(path: str | PathLike[str]) -> BaseAutoencoder:
@@ -93,30 +105,20 @@ def load(path: str | PathLike[str]) -> BaseAutoencoder:
         The folder is missing or damaged, or was made by a variant that is not imported.
     """
     folder = Path(path)
-    if not folder.is_dir():
-        raise RunError(f"there is no run folder {folder}")
-    params = read_json(folder / PARAMS)
-    if params.get("digest") != _digest(params):
-        raise RunError(f"{folder / PARAMS} is damaged: its contents do not match their checksum")
-    if params.get("format") != _FORMAT:
-        raise RunError(f"{folder} has format {params.get('format')!r}, and this version of isthmus reads {_FORMAT}")
     try:
-        for name in (WEIGHTS, HISTORY):
-            if _file_digest(folder / name) != params["files"][name]:
-                raise RunError(f"{folder / name} is damaged: its contents do not match their checksum")
+        if not folder.is_dir():
+            raise RunError(f"there is no run folder {folder}")
+        params = read_json(folder / PARAMS)
+        if params.get("digest") != _digest(params):
+            raise RunError(f"{folder / PARAMS} is damaged: its contents do not match their checksum")
+        if params.get("format") != _FORMAT:
+            raise RunError(f"{folder} has format {params.get('format')!r}, and this version reads {_FORMAT}")
         return _rebuild(folder, params)
     except RunError:
         raise
-    except (
-        IsthmusError,
-        KeyError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        RuntimeError,
-        OverflowError,
-    ) as error:
-        raise RunError(f"{folder / PARAMS} does not describe a model: {str(error).splitlines()[:1]}") from None
+    except _MALFORMED as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:100]
+        raise RunError(f"{str(folder)[-200:]} does not hold a model that can be read ({reason})") from None
 
 
 def run_source(path: str | PathLike[str]) -> dict[str, Any] | None:
@@ -175,41 +177,97 @@ def _rebuild(folder: Path, params: dict[str, Any]) -> BaseAutoencoder:
             f"({', '.join(known)}); import the module that defines it first"
         )
     estimator = known[params["class"]](**{name: _decode(value) for name, value in params["params"].items()})
+    estimator.check_parameters()
     data, fitted = params["data"], params["fitted"]
-    info = _read_info(data)
-    latent_dim = fitted["latent_dim"]
-    if not isinstance(latent_dim, int) or not 1 <= latent_dim <= _MOST_VALUES:
-        raise RunError(f"{folder} declares a code of width {latent_dim!r}")
+    seal = params["files"][WEIGHTS]
+    info = _read_info(data, most=_count(seal["bytes"], "the size of its weights", most=1 << 62))
+    _restore_data(estimator, info, data)
+    estimator.latent_dim_ = _count(fitted["latent_dim"], "latent_dim", least=1)
     with torch.device("meta"):
         parts = {"network": _decode(fitted["network"]), "likelihood": _decode(fitted["likelihood"])}
-        module = estimator.compose({**parts, "scaling": Scaling(fitted["scaling"])}).setup(info, latent_dim)
-    tensors, _ = read_tensors(folder / WEIGHTS)
+        module = estimator.compose({**parts, "scaling": Scaling(fitted["scaling"])})
+        estimator.module_ = module.setup(info, estimator.latent_dim_).eval()
+    # What `fitted_arrays` adds is never more than a few copies of the weights.
+    n_bytes = sum(tensor.numel() * tensor.itemsize for tensor in module.state_dict().values())
+    weights = _whole(folder / WEIGHTS, seal, most=4 * n_bytes + _MOST_HISTORY)
+    tensors, _ = read_tensors(weights)
     groups: dict[str, dict[str, torch.Tensor]] = {"module": {}, "array": {}}
     for name, tensor in tensors.items():
         group, _, key = name.partition("/")
         groups[group][key] = tensor
-    restore_module(module, groups["module"], str(folder / WEIGHTS))
-    estimator.module_ = module.eval()
-    estimator.info_, estimator.latent_dim_ = info, latent_dim
-    estimator.is_flat_, estimator.n_features_in_ = bool(data["is_flat"]), int(data["n_features_in"])
-    if data["feature_names"] is not None:
-        estimator.feature_names_in_ = np.array(data["feature_names"], dtype=object)
-    estimator.best_epoch_, estimator.active_units_ = int(fitted["best_epoch"]), int(fitted["active_units"])
-    estimator.choices_ = {name: Choice(str(value), str(why)) for name, (value, why) in fitted["choices"].items()}
-    estimator.history_ = _read_history(folder / HISTORY)
+    restore_module(module, groups["module"], str(weights))
     estimator.restore_arrays({name: tensor.numpy() for name, tensor in groups["array"].items()})
+    estimator.history_ = _read_history(_whole(folder / HISTORY, params["files"][HISTORY], most=_MOST_HISTORY))
+    n_epochs = len(estimator.history_.get("epoch", []))
+    estimator.best_epoch_ = _count(fitted["best_epoch"], "best_epoch", most=n_epochs)
+    estimator.active_units_ = _count(fitted["active_units"], "active_units", most=estimator.latent_dim_)
+    estimator.choices_ = {name: Choice(str(value), str(why)) for name, (value, why) in fitted["choices"].items()}
     return estimator
 
 
-def _read_info(data: dict[str, Any]) -> DataInfo:
+def _restore_data(estimator: BaseAutoencoder, info: DataInfo, data: dict[str, Any]) -> None:
+    estimator.info_ = info
+    estimator.is_flat_ = bool(data["is_flat"])
+    estimator.n_features_in_ = info.n_values
+    if data["n_features_in"] != info.n_values:
+        raise RunError(f"a run declares {data['n_features_in']!r} features in samples of {info.n_values} values")
+    if estimator.image_shape is not None and tuple(estimator.image_shape) != info.shape:
+        raise RunError(f"a run declares image_shape={estimator.image_shape!r} and samples of shape {info.shape}")
+    names = data["feature_names"]
+    if names is None:
+        return
+    if len(names) != info.n_values or not all(isinstance(name, str) for name in names):
+        raise RunError(f"a run declares {len(names):,} names for {info.n_values:,} features")
+    estimator.feature_names_in_ = np.array(names, dtype=object)
+
+
+def _read_info(data: dict[str, Any], *, most: int) -> DataInfo:
+    """Description of the data; a sample of more values than the weights have bytes is forged."""
     shape = data["shape"]
-    if not 1 <= len(shape) <= 3 or not all(type(side) is int and 1 <= side <= _MOST_VALUES for side in shape):
-        raise RunError(f"a run declares samples of shape {shape}")
+    if not 1 <= len(shape) <= 3:
+        raise RunError(f"a run declares samples with {len(shape):,} axes")
+    for side in shape:
+        _count(side, "a side of the samples", least=1, most=most)
+    _count(data["n_samples"], "n_samples", least=1, most=1 << 62)
+    if data["dtype"] not in _DTYPES:
+        raise RunError(f"a run declares data of type {str(data['dtype'])[:40]!r}")
+    if not all(math.isfinite(data[end]) for end in ("minimum", "maximum")):
+        raise RunError(f"a run declares data from {data['minimum']} to {data['maximum']}")
+    if not all(type(data[flag]) is bool for flag in ("integral", "one_hot", "is_flat")):
+        raise RunError("a run does not say what kind of data it was fitted on")
     info = DataInfo.from_summary(data)
-    if info.n_values > _MOST_VALUES:
-        raise RunError(f"a run declares samples of {info.n_values:,} values")
-    np.dtype(info.dtype)
+    _count(info.n_values, "values per sample", least=1, most=most)
     return info
+
+
+def _count(value: Any, what: str, *, least: int = 0, most: int = _MOST) -> int:
+    if type(value) is not int or not least <= value <= most:
+        raise RunError(
+            f"a run declares {what} = {str(value)[:40]}, which must be a whole number from {least} to {most}"
+        )
+    return value
+
+
+def _next(path: Path) -> Path:
+    return path.with_name(f"{path.name}.next")
+
+
+def _whole(path: Path, seal: dict[str, Any], *, most: int) -> Path:
+    """The file that the seal vouches for: at ``path``, or beside it if its run was cut off while it was replaced."""
+    if _count(seal["bytes"], f"the size of {path.name}", most=1 << 62) > most:
+        raise RunError(f"{path} is declared to be {seal['bytes']:,} bytes long, too long for what it holds")
+    for candidate in (path, _next(path)):
+        # The size first: a file of another size need not be read.
+        if candidate.is_file() and candidate.stat().st_size == seal["bytes"] and _seal(candidate) == seal:
+            return candidate
+    if not path.is_file():
+        raise RunError(f"there is no {path.name} in {path.parent}; the run is not whole")
+    raise RunError(f"{path} is damaged: its contents do not match their checksum")
+
+
+def _seal(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
 def _encode(value: Any) -> Any:
@@ -222,8 +280,8 @@ def _encode(value: Any) -> Any:
     if isinstance(value, Trainer):
         kept = {k: v for k, v in value.get_params(deep=False).items() if k not in ("callbacks", "resume")}
         return {"trainer": {name: _encode(v) for name, v in kept.items()}}
-    if isinstance(value, np.generic):
-        return value.item()
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
     if isinstance(value, tuple | list):
         return [_encode(item) for item in value]
     if isinstance(value, PathLike):
@@ -244,8 +302,8 @@ def _decode(value: Any) -> Any:
         if len(value) > _MOST_ITEMS:
             raise RunError(f"a parameter has {len(value):,} items")
         return tuple(_decode(item) for item in value)
-    if isinstance(value, int) and abs(value) > 1 << 40:
-        raise RunError(f"a parameter has the value {value:.3g}")
+    if isinstance(value, int | float) and not (math.isfinite(value) and (type(value) is float or value < 1 << 40)):
+        raise RunError(f"a parameter has the value {str(value)[:40]}")
     return value
 
 
@@ -259,23 +317,19 @@ def _history_csv(history: dict[str, list[float]]) -> str:
 
 def _read_history(path: Path) -> dict[str, list[float]]:
     rows = list(csv.reader(path.read_text().splitlines()))
-    if not rows or not rows[0]:
+    if not rows:
+        raise RunError(f"{path} is damaged: it has no header")
+    if rows[0] == []:
         return {}
-    columns = zip(*rows[1:], strict=True)
-    return {
-        name: [int(v) if name == "epoch" else float(v) for v in values]
-        for name, values in zip(rows[0], columns, strict=True)
-    }
+    if "epoch" not in rows[0] or len(set(rows[0])) < len(rows[0]) or len(rows) < 2:
+        raise RunError(f"{path} is damaged: it is not a table of epochs")
+    columns = dict(zip(rows[0], zip(*rows[1:], strict=True), strict=True))
+    history: dict[str, list[float]] = {name: [float(value) for value in values] for name, values in columns.items()}
+    history["epoch"] = list(range(1, len(rows)))
+    return history
 
 
 def _digest(params: dict[str, Any]) -> str:
     """SHA-256 of everything in ``params.json`` but the digest itself: tells a damaged file from a whole one."""
     rest = {name: value for name, value in params.items() if name != "digest"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
-
-
-def _file_digest(path: Path) -> str:
-    if not path.is_file():
-        raise RunError(f"there is no {path.name} in {path.parent}; the run is not whole")
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

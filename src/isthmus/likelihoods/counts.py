@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, NegativeBinomial, Poisson
@@ -27,7 +28,7 @@ class _Counts(Likelihood):
 
     def setup(self, info: DataInfo, scaling: Scaling) -> None:
         super().setup(info, scaling)
-        mean = torch.as_tensor(info.mean, dtype=torch.float32).clamp_min(1e-2)
+        mean = torch.tensor(np.asarray(info.mean), dtype=torch.float32).clamp_min(1e-2)
         self.register_buffer("typical_", mean)
 
     def rate(self, y: Tensor) -> Tensor:

@@ -110,7 +110,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         _spell_out_parameters(cls)
-        if cls.name:
+        # A user's subclass that does not name itself must not take its parent's place.
+        if "name" in cls.__dict__:
             BaseAutoencoder.registry[cls.name] = cls
 
     def __init__(
@@ -168,7 +169,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         KeyboardInterrupt
             After Ctrl-C, with the best weights so far in place: the estimator can be used and saved.
         """
-        self._check_parameters()
+        self.check_parameters()
         fit_module(self, read_samples(self, X, fitting=True))
         return self
 
@@ -362,10 +363,11 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _codes(self, X: Any) -> np.ndarray:
         return BaseAutoencoder.transform(self, X)
 
-    def _check_parameters(self) -> None:
+    def check_parameters(self) -> None:
+        """Raise `ParameterError` for a value that does not fit, as `fit` does before anything else."""
         try:
             validate_parameter_constraints(
-                self._parameter_constraints, self.get_params(deep=False), caller_name=type(self).__name__
+                dict(self._parameter_constraints), self.get_params(deep=False), caller_name=type(self).__name__
             )
         except ValueError as error:
             raise ParameterError(str(error)) from None

@@ -6,6 +6,8 @@ import hashlib
 import json
 import warnings
 from dataclasses import replace
+from importlib.metadata import version
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,7 @@ import torch
 from sklearn.utils import check_random_state
 
 from isthmus.data.info import DataInfo, describe_data, with_range_of
-from isthmus.errors import CollapseWarning, DataError, OvercompleteWarning
+from isthmus.errors import CollapseWarning, DataError, OvercompleteWarning, RunError
 from isthmus.models.auto import (
     Choice,
     choose_latent_dim,
@@ -43,7 +45,8 @@ ACTIVE = 1e-2
 def fit_module(estimator: BaseAutoencoder, X: np.ndarray) -> None:
     """Train ``estimator`` on samples (n, *event) and set its fitted attributes."""
     trainer = estimator.trainer or Trainer()
-    checkpoint = Checkpoint.load(Path(trainer.checkpoint)) if trainer.resume and trainer.checkpoint else None
+    fingerprint = _fingerprint(estimator, X)
+    checkpoint = _load_checkpoint(trainer, fingerprint)
     seed = check_random_state(estimator.random_state).randint(2**31 - 1)
     position = checkpoint.position if checkpoint else Position(seed)
     split = split_rows(len(X), trainer.validation_fraction, position.seed)
@@ -59,7 +62,7 @@ def fit_module(estimator: BaseAutoencoder, X: np.ndarray) -> None:
         trainer=trainer,
         n_epochs=n_epochs,
         position=position,
-        fingerprint=_fingerprint(estimator, X),
+        fingerprint=fingerprint,
         callbacks=callbacks,
     )
     estimator.choices_ = choices
@@ -77,6 +80,21 @@ def fit_module(estimator: BaseAutoencoder, X: np.ndarray) -> None:
         estimator.best_epoch_ = loop.position.best_epoch
         finish(estimator, X[split.train[:_MOST_CODES]])
     _warn_of_collapse(estimator, latent_dim)
+
+
+def _load_checkpoint(trainer: Trainer, fingerprint: str) -> Checkpoint | None:
+    if trainer.checkpoint is None:
+        return None
+    folder = Path(trainer.checkpoint)
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"checkpoint={str(folder)!r} is a file; it must name a folder")
+    checkpoint = Checkpoint.load(folder) if trainer.resume else None
+    if checkpoint is not None and checkpoint.fingerprint != fingerprint:
+        raise RunError(
+            f"the checkpoint in {folder} is of a training with other data, parameters or versions; resume with the "
+            "same ones, or start anew in another folder"
+        )
+    return checkpoint
 
 
 def prepare(estimator: BaseAutoencoder, info: DataInfo, seed: int) -> tuple[int, dict[str, Choice]]:
@@ -144,7 +162,11 @@ def _fingerprint(estimator: BaseAutoencoder, X: np.ndarray) -> str:
     """Hash of the data (a spread of rows) and of everything that shapes the training."""
     rows = X[:: max(1, len(X) // 512)]
     params: dict[str, Any] = {k: v for k, v in estimator.get_params().items() if not _is_bookkeeping(k)}
-    text = json.dumps([type(estimator).__name__, X.shape, X.dtype.name, params], default=repr, sort_keys=True)
+    if not isinstance(estimator.random_state, Integral):
+        del params["random_state"]  # the seed drawn from it is in the checkpoint
+    versions = [version("isthmus"), torch.__version__]
+    what = [type(estimator).__name__, X.shape, X.dtype.name, params, versions]
+    text = json.dumps(what, default=repr, sort_keys=True)
     return hashlib.sha256(text.encode() + np.ascontiguousarray(rows).tobytes()).hexdigest()
 
 

@@ -12,13 +12,13 @@ from torch import nn
 
 from isthmus.bottlenecks import Deterministic
 from isthmus.data.info import describe_data
-from isthmus.errors import ParameterError, RunError
+from isthmus.errors import DivergedError, ParameterError, RunError
 from isthmus.likelihoods import GaussianLikelihood
 from isthmus.models.base import BaseAutoencoder, Shared
 from isthmus.models.fitting import finish, fit_module, prepare
 from isthmus.models.inputs import read_samples
 from isthmus.networks import Linear
-from isthmus.principal import Principal, few_rows, moments, polish, principal_components
+from isthmus.principal import Principal, few_rows, moments, orthonormal, polish, principal_components
 from isthmus.priors import FittedGaussian
 from isthmus.terms import NLL
 
@@ -92,7 +92,7 @@ class LinearAutoencoder(BaseAutoencoder):
         }
 
     def fit(self, X: Any, y: Any = None) -> LinearAutoencoder:
-        self._check_parameters()
+        self.check_parameters()
         self._check_linear()
         samples = read_samples(self, X, fitting=True)
         most = min(len(samples), samples[0].size)
@@ -139,8 +139,9 @@ class LinearAutoencoder(BaseAutoencoder):
     def restore_arrays(self, arrays: dict[str, np.ndarray]) -> None:
         k, d = self.latent_dim_, self.info_.n_values
         shapes = {"mean": (d,), "components": (k, d), "variance": (k,), "noise_and_total": (2,)}
-        if {name: array.shape for name, array in arrays.items()} != shapes:
-            raise RunError(f"a LinearAutoencoder has arrays {shapes}")
+        found = {name: array.shape for name, array in arrays.items() if array.dtype == np.float64}
+        if len(arrays) != len(shapes) or found != shapes:
+            raise RunError(f"a LinearAutoencoder has float64 arrays of shapes {shapes}")
         noise, total = arrays["noise_and_total"].tolist()
         self._expose(Principal(arrays["mean"], arrays["components"], arrays["variance"], noise, total))
 
@@ -164,12 +165,20 @@ class LinearAutoencoder(BaseAutoencoder):
         finish(self, samples)
 
     def _fit_gradient(self, samples: np.ndarray) -> None:
-        fit_module(self, samples)
-        _, decoder = self._maps()
         statistics = moments(samples)
-        basis = polish(statistics, decoder.weight.detach().cpu())
+        try:
+            fit_module(self, samples)
+            basis = polish(statistics, self._learned())
+        except (KeyboardInterrupt, DivergedError):
+            # Usable as far as it got: the principal axes within the span that was learned.
+            self._install(principal_components(statistics, self.latent_dim_, orthonormal(self._learned())))
+            finish(self, samples)
+            raise
         self._install(principal_components(statistics, self.latent_dim_, basis))
         finish(self, samples)
+
+    def _learned(self) -> torch.Tensor:
+        return self._maps()[1].weight.detach().cpu()
 
     @torch.no_grad()
     def _install(self, principal: Principal) -> None:

@@ -93,9 +93,18 @@ class Checkpoint:
                 group, _, key = name.partition("/")
                 groups[group][key] = tensor
             position = Position(**json.loads(metadata["position"]))
+            _check_position(position)
             return cls(position, **groups, sums=sums, fingerprint=metadata["fingerprint"])
         except (KeyError, TypeError, ValueError) as error:
             raise RunError(f"{path} is damaged: {error}") from None
+
+
+def _check_position(position: Position) -> None:
+    counts = (position.seed, position.epoch, position.batch, position.step, position.best_epoch)
+    if not all(type(count) is int and count >= 0 for count in counts) or type(position.finished) is not bool:
+        raise ValueError("its position is not made of counts")
+    if not isinstance(position.history, list) or len(position.history) != position.epoch:
+        raise ValueError("its history does not have a row for every epoch")
 
 
 def digest(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
@@ -116,9 +125,12 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     """Put back a state of `optimizer_tensors`."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         index, _, key = name.partition("/")
+        if tensor.ndim and tensor.shape != parameters[int(index)].shape:
+            raise ValueError(f"optimiser state {name} has shape {tuple(tensor.shape)}")
         state.setdefault(int(index), {})[key] = tensor
     whole = optimizer.state_dict()
     optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +16,11 @@ from torch import Tensor
 
 from isthmus.core import Composed
 from isthmus.errors import DivergedError, RunError
+from isthmus.files import remove_leftovers
 from isthmus.training.batches import Batches
 from isthmus.training.callbacks import Callback, Epoch
 from isthmus.training.checkpoint import (
+    FILE,
     Checkpoint,
     Position,
     optimizer_tensors,
@@ -64,7 +68,7 @@ class Loop:
     position : Position
         Where to start.
     fingerprint : str
-        Identifies data and parameters; a checkpoint of others is refused.
+        Identifies data, parameters and versions, for whoever wants to resume.
     callbacks : sequence of Callback
         Called after each epoch.
     """
@@ -85,6 +89,8 @@ class Loop:
         self.position, self.fingerprint, self.callbacks = position, fingerprint, callbacks
         from lightning_fabric import Fabric  # brings torch's compiler, which nothing but training needs
 
+        # It announces the precision, which `describe` and the report say better.
+        logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
         self.device = choose_device(trainer.device)
         module.to(self.device)
         self.fabric = Fabric(
@@ -100,6 +106,9 @@ class Loop:
         self.best = {name: tensor.clone() for name, tensor in module.state_dict().items()}
         self.folder = None if trainer.checkpoint is None else Path(trainer.checkpoint)
         self._last_save = time.monotonic()
+        self._in_step = False
+        if self.folder is not None:
+            remove_leftovers(self.folder / FILE)
 
     def run(self, checkpoint: Checkpoint | None = None) -> None:
         """Train to the end, from ``checkpoint`` if there is one.
@@ -122,8 +131,12 @@ class Loop:
                 while not self.position.finished:
                     self._epoch(interrupted)
                 self._save()
+                if interrupted():
+                    raise KeyboardInterrupt
             except KeyboardInterrupt:
-                self._save()
+                # A second Ctrl-C tears the step under way; the checkpoint before it stays.
+                if not self._in_step:
+                    self._save()
                 raise
             except DivergedError:
                 self.module.load_state_dict(self.best)
@@ -140,6 +153,7 @@ class Loop:
             self._step(batch, rate, progress=position.step / n_steps)
             position.batch += 1
             position.step += 1
+            self._in_step = False
             if interrupted():
                 raise KeyboardInterrupt
             if self.folder and time.monotonic() - self._last_save >= self.trainer.checkpoint_every:
@@ -148,9 +162,13 @@ class Loop:
         is_best = self._score(metrics)
         position.epoch, position.batch = position.epoch + 1, 0
         self.sums.zero_()
-        position.finished = self._after_epoch(metrics, is_best)
+        patience, waited = self.trainer.early_stopping, position.epoch - position.best_epoch
+        position.finished = position.epoch >= self.n_epochs or (patience is not None and waited >= patience)
+        if self._tell(Epoch(position.epoch, self.n_epochs, metrics, self.module, is_best)):
+            position.finished = True
 
     def _step(self, batch: Tensor, rate: float, progress: float) -> None:
+        self._in_step = True
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         costs = self.model(batch)
@@ -177,28 +195,33 @@ class Loop:
         return {f"{part}_loss": loss, **{f"{part}_{name}": value for name, value in values.items()}}
 
     @torch.no_grad()
-    def _validate(self, batches: Batches) -> Tensor:
+    def _validate(self, batches: Batches, most: int | None = None) -> Tensor:
+        """Mean of every cost over all batches, or over the first ``most`` of them."""
         # The same noise after every epoch: epochs are compared with each other, not with luck.
         self.module.eval()
         self.module.bottleneck.sampling = True
         try:
             with random_numbers(_VALIDATION_SEED, self.device):
-                sums = [
-                    torch.stack([cost.double().sum() for cost in self.model(batch).values()])
-                    for batch in batches.epoch(seed=None)
+                costs = [
+                    torch.stack([cost.double() for cost in self.model(batch).values()])
+                    for batch in islice(batches.epoch(seed=None), most)
                 ]
         finally:
             self.module.bottleneck.sampling = False
-        return torch.stack(sums).sum(0) / batches.n_samples
+        return torch.cat(costs, dim=1).mean(1)
 
     def _score(self, metrics: dict[str, float]) -> bool:
         """Record the epoch, keep its weights if it is the best, and stop at the first value that is not finite."""
-        bad = [name for name, value in metrics.items() if not np.isfinite(value)]
+        bad = {name: value for name, value in metrics.items() if not np.isfinite(value)}
+        if not bad and self.validation is None:
+            # Training costs are measured before each update; a look with the new weights shows what the last one did.
+            bad = {name: value for name, value in self._probe().items() if not np.isfinite(value)}
         if bad:
-            term = next((name for name in bad if not name.endswith("_loss")), bad[0])
+            term = next((name for name in bad if not name.endswith("_loss")), min(bad))
+            best = self.position.best_epoch
             raise DivergedError(
-                f"{term} became {metrics[term]} in epoch {self.position.epoch + 1}; the model keeps its last good "
-                f"weights (epoch {self.position.best_epoch}). Try a smaller learning rate (it was "
+                f"{term} became {bad[term]} in epoch {self.position.epoch + 1}; the model keeps its last good weights "
+                f"({f'of epoch {best}' if best else 'the initial ones'}). Try a smaller learning rate (it was "
                 f"{self.trainer.learning_rate:g}), Trainer(gradient_clip=...), or precision='32'"
             )
         self.position.history.append(metrics)
@@ -210,19 +233,21 @@ class Loop:
                 self.best[name].copy_(tensor)
         return is_best
 
-    def _after_epoch(self, metrics: dict[str, float], is_best: bool) -> bool:
-        """Tell the callbacks; return whether training is over."""
-        position, patience = self.position, self.trainer.early_stopping
+    def _tell(self, epoch: Epoch) -> bool:
+        """Tell the callbacks; return whether one of them wants to stop."""
         self.module.eval()
-        epoch = Epoch(position.epoch, self.n_epochs, metrics, self.module, is_best)
-        stop = [callback.on_epoch_end(epoch) for callback in self.callbacks]
-        waited = position.epoch - position.best_epoch
-        return any(stop) or position.epoch >= self.n_epochs or (patience is not None and waited >= patience)
+        answers = [callback.on_epoch_end(epoch) for callback in self.callbacks]
+        return any(answers)
 
     def _keep_best(self) -> None:
-        if self.position.best_epoch:
+        """Put the best weights in place; before the first epoch has ended these are the present ones, if sound."""
+        if self.position.best_epoch or not np.isfinite(list(self._probe().values())).all():
             self.module.load_state_dict(self.best)
         self.module.eval()
+
+    def _probe(self) -> dict[str, float]:
+        """Costs of one batch with the present weights."""
+        return self._means("train", self._validate(self.batches, most=1))
 
     def _save(self) -> None:
         if self.folder is None:
@@ -239,16 +264,14 @@ class Loop:
         self._last_save = time.monotonic()
 
     def _restore(self, checkpoint: Checkpoint) -> None:
-        if checkpoint.fingerprint != self.fingerprint:
-            raise RunError(
-                f"the checkpoint in {self.folder} is of a training with other data or parameters; "
-                "resume with the same ones, or start anew in another folder"
-            )
         where = f"the checkpoint in {self.folder}"
         restore_module(self.module, checkpoint.best, where)
         restore_module(self.module, checkpoint.current, where)
         self.best = {name: tensor.to(self.device) for name, tensor in checkpoint.best.items()}
-        restore_optimizer(self.optimizer, checkpoint.optimizer)
-        self.sums = checkpoint.sums.to(self.device)
+        try:
+            restore_optimizer(self.optimizer, checkpoint.optimizer)
+            self.sums.copy_(checkpoint.sums)
+            set_random_state(checkpoint.random, self.device)
+        except (ValueError, TypeError, LookupError, RuntimeError) as error:
+            raise RunError(f"{where} is damaged: {str(error).splitlines()[0]}") from None
         self.position = checkpoint.position
-        set_random_state(checkpoint.random, self.device)
