@@ -5,6 +5,8 @@ scikit-learn). The model sees benign tumours only. It then scores the benign one
 malignant ones. The score is a lower bound on log p(x) in nats, so the lowest are the least likely.
 """
 
+from typing import Any
+
 from sklearn.datasets import load_breast_cancer
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
@@ -14,7 +16,7 @@ from isthmus import VAE
 
 def main() -> None:
     """Train, score, and print how well the scores tell the two kinds apart."""
-    data = load_breast_cancer(as_frame=True)
+    data: Any = load_breast_cancer(as_frame=True)
     benign, malignant = data.data[data.target == 1], data.data[data.target == 0]
     usual, unseen = train_test_split(benign, test_size=0.4, random_state=0)
 
@@ -27,7 +29,7 @@ def main() -> None:
     print(f"mean score: {high.mean():.1f} nats for unseen benign rows, {low.mean():.1f} nats for malignant rows")
     print(f"ROC AUC of -score for malignant against unseen benign: {auc:.3f}")
     worst = malignant.iloc[low.argmin()]
-    spread = ((worst - usual.mean()) / usual.std()).abs().sort_values(ascending=False)
+    spread = ((worst - benign.mean()) / benign.std()).abs().sort_values(ascending=False)
     print("the strangest row stands out in: " + ", ".join(f"{k} ({v:.1f} sd)" for k, v in spread.head(3).items()))
 
 
