@@ -163,6 +163,13 @@ GAUSSIAN = Case(real, WIDE, location_scale(stats.norm))
 # SciPy's own Laplace takes the logarithm of a density that underflows; the generalised normal of order 1 does not.
 LAPLACE = Case(real, WIDE, location_scale(partial(stats.gennorm, 1)))
 COUNT = st.integers(0, 200).map(float)
+
+
+def logits(X: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """A decoder that says 0 means the mean of the data."""
+    return special.logit(X.mean(0).clip(0.01, 0.99)) + y[..., 0]
+
+
 CASES = {
     "gaussian": GAUSSIAN,
     "gaussian_per_feature": GAUSSIAN,
@@ -173,13 +180,13 @@ CASES = {
     "bernoulli": Case(
         lambda rng, shape: (rng.random(shape) < 0.4).astype(np.float64),
         st.sampled_from([0.0, 1.0]),
-        lambda _, X, y: stats.bernoulli(special.expit(y[..., 0])),
+        lambda _, X, y: stats.bernoulli(special.expit(logits(X, y))),
         continuous=False,
     ),
     "continuous_bernoulli": Case(
         lambda rng, shape: rng.random(shape),
-        st.floats(0, 1, width=32),
-        lambda _, X, y: TiltedUniform(y[..., 0]),
+        st.floats(1 / 64, 63 / 64, width=32),  # SciPy leaves the ends out of the support at some logits
+        lambda _, X, y: TiltedUniform(logits(X, y)),
     ),
     "categorical": Case(
         every_level, st.integers(0, N_LEVELS - 1).map(float), lambda _, X, y: Levels(y), continuous=False

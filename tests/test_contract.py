@@ -212,10 +212,10 @@ def test_auto_follows_its_table():
     assert isinstance(table.module_.network, MLP)
     pictures = Autoencoder(max_epochs=1).fit(isthmus.data.load("faces:n=40,size=32").X)
     assert pictures.latent_dim_ == 16
-    assert pictures.module_.scaling.kind == "range"
+    assert pictures.module_.scaling.kind == "common"
     assert isinstance(pictures.module_.network, Conv)
     digits = Autoencoder(max_epochs=1).fit(PICTURES.reshape(-1, 64))
-    assert digits.module_.scaling.kind == "range"
+    assert digits.module_.scaling.kind == "common"
 
 
 def test_verbose_shows_choices_and_progress(capsys):

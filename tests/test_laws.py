@@ -188,7 +188,7 @@ def test_learned_scale_keeps_the_latents_alive_where_unit_variance_collapses():
     alive = VAE(latent_dim=8, max_epochs=30, random_state=0).fit(X)
     assert alive.active_units_ >= 7
     with pytest.warns(CollapseWarning, match="0 of 8 latents"):
-        VAE(latent_dim=8, likelihood="l2", max_epochs=30, random_state=0).fit(X)
+        VAE(latent_dim=8, likelihood="l2", max_epochs=80, random_state=0).fit(X)
 
 
 def test_a_tables_samples_have_the_spread_of_the_data():

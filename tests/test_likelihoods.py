@@ -181,8 +181,8 @@ def test_continuous_bernoulli_is_exact_at_every_logit(logit, sign):
     assert p.variance.item() == pytest.approx(variance, rel=1e-2)
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if CASES[name].train is real])
-@pytest.mark.parametrize("kind", ["standard", "range"])
+@pytest.mark.parametrize("name", [name for name in CASES if CASES[name].train is real and name not in ("l2", "l1")])
+@pytest.mark.parametrize("kind", ["standard", "common"])
 @pytest.mark.parametrize("factor", [1e-3, 10.0, 1e4])
 def test_a_change_of_units_shifts_the_log_density_by_its_jacobian(name, kind, factor):
     X = np.random.default_rng(0).normal(size=(40, 2, 3))
@@ -225,7 +225,7 @@ def test_a_fixed_laplace_is_the_absolute_loss_up_to_a_constant():
 def test_bernoulli_of_greys_is_the_cross_entropy():
     rng = np.random.default_rng(0)
     X, y = rng.random((20, 3, 4)), rng.normal(size=(20, 3, 4))
-    p = special.expit(y)
+    p = special.expit(special.logit(X.mean(0).clip(0.01, 0.99)) + y)
     expected = (X * np.log(p) + (1 - X) * np.log1p(-p)).sum((1, 2))
     found = fitted(named("bernoulli"), X)(as_tensor(y)[..., None]).log_prob(torch.tensor(X))
     np.testing.assert_allclose(found, expected, rtol=1e-5)

@@ -10,7 +10,7 @@ from isthmus.core import Part
 
 
 class Corruption(Part):
-    """Noise on the encoder's input, in the network's units (pictures span [0, 1], tables have unit variance)."""
+    """Noise on the encoder's input, in the network's units, in which the data have unit variance."""
 
     @abstractmethod
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:

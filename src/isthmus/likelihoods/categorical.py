@@ -52,7 +52,7 @@ class CategoricalLikelihood(Likelihood):
     """
 
     names: ClassVar = {"categorical": {}}
-    scaling = "range"
+    scaling = "common"
     _one_hot: bool | None = None
     _n_levels: int = 0
 

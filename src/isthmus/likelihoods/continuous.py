@@ -30,7 +30,7 @@ class LocationScale(Likelihood):
     ----------
     scale : {"learned", "per_feature"} or float
         ``"learned"``: one scale for all values, in network units (optimal-σ VAE; Rybkin et al., 2021).
-        ``"per_feature"``: one for each value. A number: fixed, in network units; the loss is then the plain
+        ``"per_feature"``: one for each value. A number: fixed, in the data's own units; the loss is then the plain
         L2 (L1) loss divided by its unit, up to a constant.
     """
 
@@ -56,7 +56,7 @@ class LocationScale(Likelihood):
         self.register_buffer("unit_", scaling.scale.clone())
         if not isinstance(self.scale, str):
             self.register_buffer("floor_", torch.zeros(()))
-            self.register_buffer("raw_scale", torch.tensor(float(self.scale)).log() / _GAIN)
+            self.register_buffer("raw_scale", (self.scale / self.unit_).log().float() / _GAIN)
             return
         spread = (torch.tensor(info.std, dtype=self.unit_.dtype) / self.unit_).float()
         overall = spread.square().mean().sqrt().clamp_min(1e-30)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, ContinuousBernoulli, Distribution, Independent
 
 from isthmus.errors import DataError
 from isthmus.likelihoods.base import Likelihood
+from isthmus.networks.scaling import Scaling
 
 if TYPE_CHECKING:
     from isthmus.data.info import DataInfo
@@ -60,7 +62,8 @@ class TiltedUniform(ContinuousBernoulli):
 
 
 class _UnitInterval(Likelihood):
-    scaling = "range"
+    scaling = "common"
+    offset_: Tensor
     family: ClassVar[type[Bernoulli] | type[ContinuousBernoulli]]
 
     def check(self, info: DataInfo) -> None:
@@ -72,8 +75,14 @@ class _UnitInterval(Likelihood):
                 f"{info.low:g} to {info.high:g}; {hint} likelihood='gaussian'"
             )
 
+    def setup(self, info: DataInfo, scaling: Scaling) -> None:
+        super().setup(info, scaling)
+        mean = torch.tensor(np.asarray(info.mean), dtype=torch.float32)
+        self.register_buffer("offset_", mean.clamp(0.01, 0.99).logit())
+
     def forward(self, y: Tensor) -> Distribution:
-        base = self.family(logits=y[..., 0], validate_args=False)
+        # A decoder that says 0 means the data's own mean, not one half.
+        base = self.family(logits=self.offset_ + y[..., 0], validate_args=False)
         return Independent(base, self.n_event_, validate_args=False)
 
 

@@ -6,7 +6,7 @@
 | ``likelihood`` | every value 0 or 1 | Bernoulli |
 | | one-hot rows | categorical |
 | | anything else | Gaussian with one learned scale |
-| ``scaling`` | pictures; columns of one common range; data the likelihood keeps in [0, 1] | range, to [0, 1] |
+| ``scaling`` | pictures; columns of one common range; data the likelihood keeps in [0, 1] | common: each value centred, one scale for all |
 | | counts, under a likelihood of counts | log(1 + x) |
 | | other tables | standard, column by column |
 | ``network`` | pictures with both sides at least 16 | convolutional, halved until 4 to 7 pixels remain |
@@ -77,9 +77,11 @@ def choose_scaling(scaling: str, likelihood: Likelihood, info: DataInfo) -> tupl
     if likelihood.scaling is not None:
         return Scaling(likelihood.scaling), Choice(likelihood.scaling, "suits the likelihood")
     if info.is_picture:
-        return Scaling("range"), Choice("range", "pictures: all pixels share one scale, to [0, 1]")
+        return Scaling("common"), Choice("common", "pictures: each pixel is centred, and all share one scale")
     if info.is_commensurate:
-        return Scaling("range"), Choice("range", "the columns share one range, so they share one scale, to [0, 1]")
+        return Scaling("common"), Choice(
+            "common", "the columns share one range: each is centred, and all share one scale"
+        )
     return Scaling("standard"), Choice("standard", "a table: each column to zero mean and unit variance")
 
 

@@ -29,7 +29,7 @@ from isthmus.models.inputs import read_samples, restore_shape
 from isthmus.networks import Network
 from isthmus.training import Trainer
 
-Scale = Literal["auto", "range", "standard", "center", "log", "none"]
+Scale = Literal["auto", "common", "standard", "center", "log", "none"]
 
 
 class Shared(TypedDict, total=False):
@@ -50,7 +50,7 @@ _SHARED_DOC = """network : "auto", "linear", "mlp", "conv" or Network
     likelihood : "auto", str or Likelihood
         p(x|z): "gaussian" (learned scale), "gaussian_per_feature", "l2" (fixed scale), "laplace", "bernoulli",
         "continuous_bernoulli", "categorical", "poisson", "negative_binomial", or an `isthmus.likelihoods` object.
-    scaling : {"auto", "range", "standard", "center", "log", "none"}
+    scaling : {"auto", "common", "standard", "center", "log", "none"}
         Units in which the network sees the data; scores stay in the data's own.
     image_shape : tuple of int, optional
         (H, W) or (H, W, C) of the pictures that the rows of a flat matrix hold.
@@ -99,7 +99,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         "latent_dim": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "network": [str, Network],
         "likelihood": [str, Likelihood],
-        "scaling": [StrOptions({"auto", "range", "standard", "center", "log", "none"})],
+        "scaling": [StrOptions({"auto", "common", "standard", "center", "log", "none"})],
         "image_shape": ["array-like", None],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "trainer": [Trainer, None],

@@ -11,14 +11,16 @@ from torch import Tensor, nn
 
 from isthmus.data.info import DataInfo
 
-ScalingKind = Literal["range", "standard", "center", "log", "none"]
+# Standard deviation over mean below which a value is constant but for rounding.
+_ROUNDING = 1e-12
+ScalingKind = Literal["common", "standard", "center", "log", "none"]
 
 
 class Scaling(nn.Module):
     """Affine map of every value, after log(1 + x) for counts.
 
-    * ``"range"``: one shift and scale for all values, so that they span [0, 1] (uint8: 0 to 255;
-      values that already lie in [0, 1] stay as they are). For pictures and columns of one common range.
+    * ``"common"``: each value to zero mean, and one scale for all, so that their mean square is 1. For pictures
+      and for columns of one common range, where a value that varies little also matters little.
     * ``"standard"``: each value to zero mean and unit variance. For columns of different units.
     * ``"center"``: each value to zero mean, in its own units. For principal components.
     * ``"log"``: log(1 + x), with one scale for all values so that they span [0, 1]. For counts.
@@ -49,30 +51,23 @@ class Scaling(nn.Module):
         return ((x - self.shift) / self.scale).float()
 
 
-def _range(info: DataInfo) -> tuple[float, float]:
-    if info.low >= 0 and info.high <= 1:
-        return 0.0, 1.0
-    if info.dtype == "uint8":
-        return 0.0, 255.0
-    return info.low, _positive(info.high - info.low)
+def _common(info: DataInfo) -> tuple[np.ndarray, float]:
+    spread = float(np.sqrt(np.mean(info.std**2)))
+    return info.mean, spread if spread > _ROUNDING * np.abs(info.mean).max() else 1.0
 
 
 def _standard(info: DataInfo) -> tuple[np.ndarray, np.ndarray]:
     # A column that is constant up to rounding must not be blown up to unit variance.
-    negligible = info.std <= 1e-12 * np.maximum(np.abs(info.mean), 1e-300)
+    negligible = info.std <= _ROUNDING * np.maximum(np.abs(info.mean), 1e-300)
     return info.mean, np.where(negligible, 1.0, info.std)
 
 
 def _log(info: DataInfo) -> tuple[float, float]:
-    return 0.0, _positive(math.log1p(max(info.high, 0.0)))
-
-
-def _positive(span: float) -> float:
-    return span if span > 0 else 1.0
+    return 0.0, math.log1p(max(info.high, 0.0)) or 1.0
 
 
 _FITTED = {
-    "range": _range,
+    "common": _common,
     "standard": _standard,
     "center": lambda info: (info.mean, 1.0),
     "log": _log,
