@@ -6,10 +6,10 @@
 | ``likelihood`` | every value 0 or 1 | Bernoulli |
 | | one-hot rows | categorical |
 | | anything else | Gaussian with one learned scale |
-| ``scaling`` | pictures; columns of one common range; data the likelihood keeps in [0, 1] | common: each value centred, one scale for all |
+| ``scaling`` | pictures; columns of one common range; data in [0, 1] | common: each value centred, one scale |
 | | counts, under a likelihood of counts | log(1 + x) |
 | | other tables | standard, column by column |
-| ``network`` | pictures with both sides at least 16 | convolutional, halved until 4 to 7 pixels remain |
+| ``network`` | pictures with both sides at least 16 | convolutional, halved until 4 to 7 pixels remain, batch norm |
 | | anything else | fully connected, two layers, 64 to 512 wide |
 | ``max_epochs`` | any | as many as make 5,000 steps, at least 10 and at most 500 |
 """
@@ -131,7 +131,8 @@ def _conv(info: DataInfo) -> Conv:
     while side > 7 and len(channels) < 6:
         channels.append(min(2 * channels[-1], 256))
         side //= 2
-    return Conv(channels=tuple(channels))
+    # Without normalisation the codes of pictures settle far inside the prior, and samples from it are noise.
+    return Conv(channels=tuple(channels), norm="batch")
 
 
 def part_named(name: str) -> type[Part]:

@@ -299,7 +299,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     # ---------------------------------------------------------------- looking
 
     def evaluate(self, X: Any) -> dict[str, float]:
-        """Every metric that applies, as one flat dict; `isthmus.evaluate.METRICS` documents the keys."""
+        """Every metric that applies, as one flat dict; `isthmus.evaluate.metrics.METRICS` documents the keys."""
         return evaluate(self, self._read(X, supported=True))
 
     def describe(self) -> str:
@@ -382,7 +382,8 @@ def _spell_out_parameters(cls: type[BaseAutoencoder]) -> None:
     """
     own = inspect.signature(cls.__init__, eval_str=False)
     if any(p.kind is p.VAR_KEYWORD for p in own.parameters.values()):
-        parent = inspect.signature(BaseAutoencoder.__init__)
+        # Evaluated here, where the names that its annotations use are known.
+        parent = inspect.signature(BaseAutoencoder.__init__, eval_str=True)
         named = [p for p in own.parameters.values() if p.kind is not p.VAR_KEYWORD]
         inherited = [p for name, p in parent.parameters.items() if name not in own.parameters]
         cls.__init__.__signature__ = own.replace(parameters=[*named, *inherited])  # pyright: ignore[reportFunctionMemberAccess]

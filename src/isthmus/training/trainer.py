@@ -89,7 +89,7 @@ class Trainer(BaseEstimator):
     def __init__(
         self,
         batch_size: int | Literal["auto"] = "auto",
-        learning_rate: float = 2e-3,
+        learning_rate: float = 3e-3,
         weight_decay: float = 1e-4,
         schedule: Literal["cosine", "constant"] = "cosine",
         warmup: float = 0.05,
