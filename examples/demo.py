@@ -17,4 +17,4 @@ def free(folder: Path) -> Path:
 
 if __name__ == "__main__":
     out = str(free(Path("runs/demo")))
-    sys.exit(main(["fit", "vae", "faces", "--latent_dim", "16", "--random_state", "0", "--out", out]))
+    sys.exit(main(["fit", "vae", "faces:n=4000", "--latent_dim", "16", "--random_state", "0", "--out", out]))
