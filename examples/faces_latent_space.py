@@ -8,11 +8,10 @@ import sys
 
 import numpy as np
 
-from isthmus import VAE, Trainer
+from isthmus import VAE
 from isthmus.data import load
 from isthmus.data.faces import faces
 from isthmus.explore.pictures import picture_table, to_rgb
-from isthmus.networks import Conv
 
 ROWS, STEPS = 6, np.linspace(-2.5, 2.5, 9)
 
@@ -20,18 +19,14 @@ ROWS, STEPS = 6, np.linspace(-2.5, 2.5, 9)
 def main(out: str) -> None:
     """Train, order the latents by how much they carry, and draw what each one does."""
     samples = load("faces:n=2000,size=32")
-    pictures = (samples.X / 255).astype(np.float32)
-    # Centred pictures start the decoder from the mean face. Against the log-likelihood of 1,024 pixels the divergence
-    # weighs little; a larger beta makes the codes fill the prior.
-    network = Conv(channels=(16, 32, 64), norm="batch")
-    trainer = Trainer(batch_size=32, learning_rate=4e-3)
-    vae = VAE(8, beta=10, network=network, scaling="center", max_epochs=40, trainer=trainer, random_state=0)
-    vae.fit(pictures)
+    # Against the log-likelihood of 1,024 pixels the divergence weighs little; a larger beta makes the latents smoother
+    # and more independent.
+    vae = VAE(8, beta=10, max_epochs=60, random_state=0).fit(samples.X)
     print(vae.describe())
 
-    posterior = vae.posterior(pictures)
+    posterior = vae.posterior(samples.X)
     used = np.argsort(posterior.mean.var(0))[::-1][:ROWS]
-    start = vae.transform((faces(1, 32, neutral=True) / 255).astype(np.float32))
+    start = vae.transform(faces(1, 32, neutral=True))
     codes = np.tile(start, (len(used), len(STEPS), 1))
     for row, latent in enumerate(used):
         codes[row, :, latent] = STEPS
@@ -39,7 +34,7 @@ def main(out: str) -> None:
         print(f"latent {latent}: posterior sd {posterior.std[:, latent].mean():.2f}, follows {factor} (r = {r:+.2f})")
 
     decoded = vae.inverse_transform(codes.reshape(-1, vae.latent_dim_))
-    tiles = to_rgb(decoded, 0, 1).reshape(*codes.shape[:2], 32, 32, 3)
+    tiles = to_rgb(decoded, 0, 255).reshape(*codes.shape[:2], 32, 32, 3)
     figure = picture_table(
         tiles,
         row_labels=[f"latent {latent}" for latent in used],
