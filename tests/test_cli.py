@@ -155,6 +155,7 @@ def test_config_file_says_what_the_options_would(capsys):
         (["fit", "vaee", "digits", "--out", "r"], "did you mean 'vae'"),
         (["fit", "vae", "digitz", "--out", "r"], "digits"),
         (["fit", "vae", "digits"], "out"),
+        (["fit", "vae", "digits", "--out", "/proc/no/run"], "cannot make the folder /proc/no/run"),
         (["fit", "vae", "digits", "--out", "r", "--latent_dim", "two"], "latent_dim"),
         (["fit", "vae", "digits", "--out", "r", "--latent_dim", "0"], "latent_dim"),
         (["fit", "vae", "digits", "--out", "r", "--latent_dims", "2"], "latent_dims"),

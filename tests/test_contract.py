@@ -130,6 +130,8 @@ def test_bad_data(X, message):
         (VAE(network="conv"), r"a convolutional network needs pictures .* image_shape"),
         (VAE(image_shape=(3, 3)), r"image_shape=\(3, 3\) does not fit rows of 4 values"),
         (VAE(trainer=Trainer(learning_rate=0.0)), "learning_rate"),
+        (VAE(trainer=Trainer(device="tpu")), "unknown device 'tpu'; choose 'auto'"),
+        (VAE(trainer=Trainer(device="cuda:99")), "there is no device 'cuda:99' here"),
         (VAE(trainer=Trainer(resume=True)), "resume=True needs checkpoint"),
         (VAE(trainer=Trainer(loggers=["wandb"])), "unknown logger 'wandb'"),
         (VAE(scaling="log", likelihood="gaussian", latent_dim=1), None),
@@ -145,6 +147,15 @@ def test_bad_parameters(model, message):
     X = -TABLE if message is None else TABLE
     with pytest.raises(ParameterError, match=message):
         model.fit(X)
+
+
+def test_an_image_shape_must_be_that_of_the_pictures():
+    with pytest.raises(ParameterError, match=r"image_shape=\(4, 16\), but the pictures have shape \(8, 8\)"):
+        VAE(2, image_shape=(4, 16)).fit(PICTURES)
+    np.testing.assert_array_equal(
+        VAE(2, image_shape=(8, 8), max_epochs=1, random_state=0).fit(PICTURES).transform(PICTURES),
+        VAE(2, max_epochs=1, random_state=0).fit(PICTURES).transform(PICTURES),
+    )
 
 
 def test_models_refuse_other_shapes():

@@ -119,8 +119,9 @@ def test_fitting_leaves_the_callers_random_numbers_alone(cls):
     torch.manual_seed(5)
     np.random.seed(5)  # noqa: NPY002 (it is the legacy state that must not move)
     before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    fitted(cls, TABLE).sample(3)
+    fitted(cls, TABLE).sample(3, random_state=0)
     assert torch.equal(before[0], torch.get_rng_state())
+    np.testing.assert_array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
 
 
 @every_model

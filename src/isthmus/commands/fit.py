@@ -80,6 +80,7 @@ def _fit(cls, config) -> None:
     own = {name: config[name] for name in cls._parameter_constraints if name in config and name != "trainer"}
     estimator = cls(**own, trainer=trainer, verbose=not config.quiet)
     source = {"data": config.data, "options": options}
+    _make(folder)
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", IsthmusWarning)
@@ -118,6 +119,14 @@ def _check_out(folder: Path, *, resume: bool) -> None:
         raise RunError(f"{folder} already holds a run; choose another --out, or --resume to continue it")
     if (folder / _CHECKPOINT).is_dir():
         raise RunError(f"{folder} holds a training that was cut off; --resume continues it, or choose another --out")
+
+
+def _make(folder: Path) -> None:
+    """Make the folder before the training, not after hours of it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot make the folder {folder}: {error.strerror or error}") from None
 
 
 def _next_steps(config, params: Path) -> str:

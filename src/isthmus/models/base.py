@@ -64,6 +64,16 @@ _SHARED_DOC = """network : "auto", "linear", "mlp", "conv" or Network
         Print what "auto" chose, and show a progress bar."""
 
 
+_FITTED_DOC = """module_ : Composed
+        The trained model.
+    history_ : dict of str to list
+        Metrics per epoch; losses in nats per sample. Empty for a closed form.
+    latent_dim_, best_epoch_, active_units_ : int
+        Width of the code; epoch whose weights were kept; latents that vary with the data.
+    choices_ : dict
+        What "auto" came to, and why."""
+
+
 def _is_stochastic(estimator: BaseAutoencoder) -> bool:
     if estimator.recipe()["bottleneck"].stochastic:
         return True
@@ -387,7 +397,7 @@ def _spell_out_parameters(cls: type[BaseAutoencoder]) -> None:
         named = [p for p in own.parameters.values() if p.kind is not p.VAR_KEYWORD]
         inherited = [p for name, p in parent.parameters.items() if name not in own.parameters]
         cls.__init__.__signature__ = own.replace(parameters=[*named, *inherited])  # pyright: ignore[reportFunctionMemberAccess]
-    cls.__doc__ = (cls.__doc__ or "").replace("%(shared)s", _SHARED_DOC)
+    cls.__doc__ = (cls.__doc__ or "").replace("%(shared)s", _SHARED_DOC).replace("%(fitted)s", _FITTED_DOC)
 
 
 __all__ = ["BaseAutoencoder", "Shared", "Unpack"]

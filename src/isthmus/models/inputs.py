@@ -54,9 +54,12 @@ def read_samples(estimator: Any, X: Any, *, fitting: bool) -> np.ndarray:
     except ValueError as error:
         raise DataError(str(error)) from None
     array = _known_dtype(array)
-    if estimator.image_shape is not None and array.ndim == 2:
-        array = array.reshape(len(array), *_image_shape(estimator.image_shape, array.shape[1]))
-    return array
+    if estimator.image_shape is None:
+        return array
+    shape = _image_shape(estimator.image_shape, array[0].size)
+    if array.ndim > 2 and array.shape[1:] != shape:
+        raise ParameterError(f"image_shape={shape}, but the pictures have shape {array.shape[1:]}; leave it out")
+    return array.reshape(len(array), *shape)
 
 
 def restore_shape(estimator: Any, samples: np.ndarray) -> np.ndarray:

@@ -50,6 +50,7 @@ class LinearAutoencoder(BaseAutoencoder):
         Variance of each code, with n − 1 in the denominator, and its share of the total.
     noise_variance_ : float
         Mean of the variances left out: σ² of probabilistic PCA.
+    %(fitted)s
 
     Notes
     -----

@@ -34,14 +34,7 @@ class VAE(BaseAutoencoder):
 
     Attributes
     ----------
-    module_ : Composed
-        The trained model.
-    history_ : dict of str to list
-        Metrics per epoch; losses in nats per sample.
-    latent_dim_, best_epoch_, active_units_ : int
-        Width of the code; epoch whose weights were kept; latents that vary with the data.
-    choices_ : dict
-        What "auto" came to, and why.
+    %(fitted)s
 
     Examples
     --------

@@ -8,11 +8,19 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from isthmus.errors import ParameterError
+
 
 def choose_device(name: str) -> torch.device:
     """The device that ``Trainer(device=...)`` names."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, index = name.partition(":")
+    n_there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if kind not in n_there or (index and not index.isdecimal()):
+        raise ParameterError(f"unknown device {name!r}; choose 'auto', 'cpu', 'cuda', 'cuda:1' and so on, or 'mps'")
+    if int(index or 0) >= n_there[kind]:
+        raise ParameterError(f"there is no device {name!r} here (torch sees {n_there[kind]} of that kind); use 'auto'")
     return torch.device(name)
 
 

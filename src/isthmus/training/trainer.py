@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 
 from isthmus.errors import ParameterError
+from isthmus.training.runtime import choose_device
 
 Precision = Literal["32", "bf16"]
 
@@ -132,6 +133,7 @@ class Trainer(BaseEstimator):
             )
         except ValueError as error:
             raise ParameterError(str(error)) from None
+        choose_device(self.device)
         if self.resume and self.checkpoint is None:
             raise ParameterError("resume=True needs checkpoint=FOLDER, the folder to resume from")
 
