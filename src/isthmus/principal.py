@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_ROWS = 1024
+_ROWS = 4096
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-_CHUNK_BYTES = 64 << 20
+_CHUNK_BYTES = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -123,13 +123,14 @@ def describe_data(
 ) -> DataInfo:
     """Read ``X``, of shape (n, *event), once in chunks and summarise it, or only these row numbers of it.
 
-    Mean and standard deviation, flat, may be given if they are known.
+    Mean and standard deviation, flat, may be given if they are known. Then floats are not searched for whole numbers
+    either: this is for models that ask nothing of the kind.
     """
     n, shape = len(X) if rows is None else len(rows), X.shape[1:]
     low, high = np.full(shape, np.inf), np.full(shape, -np.inf)
     count, mean, squares = 0, np.zeros(shape), np.zeros(shape)
-    integral = True
-    one_hot = len(shape) == 1 and shape[0] > 1
+    integral = moments is None or X.dtype.kind in "bui"
+    one_hot = moments is None and len(shape) == 1 and shape[0] > 1
     step = max(1, _CHUNK_BYTES // max(8 * math.prod(shape), 1))
     for start in range(0, n, step):
         part = slice(start, start + step)

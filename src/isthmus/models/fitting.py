@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from isthmus.models.base import BaseAutoencoder
 
 _FEWEST_TO_SPLIT = 20
-_MOST_CODES = 20_000
+_MOST_CODES = 10_000
 ACTIVE = 1e-2
 """Variance of the posterior mean over the data above which a latent counts as active (Burda et al., 2016)."""
 
