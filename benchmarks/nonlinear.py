@@ -40,9 +40,9 @@ def main() -> None:
     parser.add_argument("--widths", type=int, nargs="*", default=[2, 8])
     parser.add_argument("--seeds", type=int, default=5)
     args = parser.parse_args()
-    sources = {"digits": ("digits", 150), "faces, 2000 of 32 x 32": ("faces", 60)}
+    sources = {"digits": ("digits", 120), "faces, 2000 of 32 x 32": ("faces", 40)}
     if args.frey:
-        sources["Frey faces"] = (f"{args.frey}:images", 60)
+        sources["Frey faces"] = (f"{args.frey}:images", 40)
     print(environment(), "\n")
     print("| data | width | nonlinear MSE | PCA MSE | ratio (median; range) | s per fit |")
     print("| --- | --- | --- | --- | --- | --- |")
