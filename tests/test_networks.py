@@ -26,7 +26,7 @@ def mlp(**options) -> MLP:
 
 FULLY_CONNECTED = [Linear(), *(mlp(norm=norm) for norm in NORMS), mlp(hidden=()), mlp(dropout=0.2)]
 CONVOLUTIONAL = [conv(pool=pool, norm=norm) for pool in POOLS for norm in NORMS]
-CONVOLUTIONAL += [conv(kernel_size=size, pool=pool, channels=(4,)) for size in (1, 5) for pool in (None, "avg")]
+CONVOLUTIONAL += [conv(kernel_size=size, pool=pool, channels=(4,)) for size in (5, 7) for pool in (None, "avg")]
 ACTIVATED = [mlp(activation=name) for name in ACTIVATIONS]
 ACTIVATED += [conv(activation=name, pool=pool) for name in ACTIVATIONS for pool in POOLS]
 CASES = [(network, shape) for network in FULLY_CONNECTED for shape in SHAPES]
@@ -185,8 +185,8 @@ def check_variance(network: Network, shape: tuple[int, ...], x: Tensor) -> None:
         (conv(), (5,), r"needs pictures.*shape \(5,\); pass image_shape.*network='mlp'"),
         (conv(), (2, 3, 4, 5), r"needs pictures.*shape \(2, 3, 4, 5\)"),
         (conv(pool="min"), (8, 8), "unknown pool 'min'; choose None, 'max' or 'avg'"),
-        (conv(kernel_size=4), (8, 8), "kernel_size must be odd and positive, got 4"),
-        (conv(kernel_size=-1), (8, 8), "kernel_size must be odd and positive, got -1"),
+        (conv(kernel_size=4), (8, 8), "kernel_size must be odd and at least 3, got 4"),
+        (conv(kernel_size=1), (8, 8), "kernel_size must be odd and at least 3, got 1"),
         (conv(norm="group"), (8, 8), "unknown norm 'group'"),
         (conv(activation="swish"), (8, 8), "unknown activation 'swish'"),
         (conv(channels=()), (8, 8), r"channels.*\(\)"),

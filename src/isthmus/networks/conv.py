@@ -36,7 +36,7 @@ class Conv(Network):
         None: the convolution itself has stride 2, and its mirror is a transposed convolution. Otherwise
         convolution, then pooling; its mirror is nearest-neighbour upsampling, then convolution.
     kernel_size : int
-        Odd side of the kernels.
+        Odd side of the kernels, at least 3.
     width : int
         Units of the fully connected layer between the last stage and the code.
     activation : str
@@ -102,8 +102,10 @@ class Conv(Network):
             )
         if self.pool not in (None, "max", "avg"):
             raise ParameterError(f"unknown pool {self.pool!r}; choose None, 'max' or 'avg'")
-        if self.kernel_size < 1 or self.kernel_size % 2 == 0:
-            raise ParameterError(f"kernel_size must be odd and positive, got {self.kernel_size}")
+        # A kernel of one pixel would only drop pixels; and PyTorch 2.13's CPU kernel for it, with stride 2 on
+        # channels-last pictures, writes past its memory in the backward pass.
+        if self.kernel_size < 3 or self.kernel_size % 2 == 0:
+            raise ParameterError(f"kernel_size must be odd and at least 3, got {self.kernel_size}")
         if not self.channels or min(self.channels) < 1 or self.width < 1:
             raise ParameterError(
                 f"channels and width must be positive, with at least one stage, got channels={self.channels} and "
@@ -139,7 +141,7 @@ class Conv(Network):
                 nn.ConvTranspose2d(n_in, n_out, self.kernel_size, 2, padding, output_padding=extra, bias=bias)
             ]
             # With stride 2 each output sees a quarter of the kernel.
-            n_seen = n_in * max(1.0, self.kernel_size**2 / 4)
+            n_seen = n_in * self.kernel_size**2 / 4
         else:
             conv = nn.Conv2d(n_in, n_out, self.kernel_size, padding=padding, bias=bias)
             stages, n_seen = [Upsample(target), conv], n_in * self.kernel_size**2
