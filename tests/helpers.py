@@ -11,10 +11,10 @@ from scipy import special, stats
 from torch import Tensor
 
 from isthmus.bottlenecks import Bottleneck, DiagonalGaussian
-from isthmus.core import Composed
+from isthmus.core import Composed, named_parts
 from isthmus.corruptions import NoCorruption
 from isthmus.data.info import describe_data
-from isthmus.likelihoods import Likelihood, named_likelihoods
+from isthmus.likelihoods import Likelihood
 from isthmus.likelihoods.continuous import LocationScale
 from isthmus.networks import Linear, Scaling
 from isthmus.networks.scaling import ScalingKind
@@ -33,7 +33,7 @@ def make_scaling(kind: ScalingKind, X: np.ndarray) -> Scaling:
 
 def named(name: str) -> Likelihood:
     """Likelihood of this name, not yet set up."""
-    family, args = named_likelihoods()[name]
+    family, args = named_parts(Likelihood)[name]
     return family(**args)
 
 

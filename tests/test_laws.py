@@ -39,12 +39,17 @@ def test_every_parameter_receives_a_gradient(cls, X):
 @every_data
 def test_costs_are_per_sample_whatever_the_rest_of_the_batch(cls, X):
     module = fitted(cls, X).module_
-    x = torch.tensor(X[:16])
-    together = module(x)
+    x = torch.tensor(X[:16]).float()
+    torch.manual_seed(0)
+    corrupted, mask = module.corruption(x)
+    target = module.corruption.target(x, mask)
+    together = module.costs(module.complete(x, corrupted, mask, target))
     for cost in together.values():
         assert cost.shape == (16,)
     for i in (0, 7):
-        alone = module(x[i : i + 1])
+        row = slice(i, i + 1)
+        hidden = None if mask is None else mask[row]
+        alone = module.costs(module.complete(x[row], corrupted[row], hidden, target[row]))
         for name, cost in alone.items():
             torch.testing.assert_close(cost[0], together[name][i], rtol=1e-4, atol=1e-4)
 

@@ -12,13 +12,13 @@ from hypothesis.extra import numpy as hnp
 from scipy import integrate, special, stats
 from torch.func import functional_call
 
+from isthmus.core import named_parts
 from isthmus.data.info import describe_data
 from isthmus.errors import DataError, ParameterError
 from isthmus.likelihoods import (
     GaussianLikelihood,
     LaplaceLikelihood,
     Likelihood,
-    named_likelihoods,
 )
 
 SHAPES = [(3,), (1,), (2, 3), (2, 2, 3)]
@@ -54,7 +54,7 @@ def as_tensor(y: np.ndarray) -> torch.Tensor:
 
 
 def test_every_name_has_a_reference_here():
-    names = {name for name, (kind, _) in named_likelihoods().items() if kind.__module__.startswith("isthmus.")}
+    names = {name for name, (kind, _) in named_parts(Likelihood).items() if kind.__module__.startswith("isthmus.")}
     assert names == set(CASES), "add a SciPy reference to CASES for each new likelihood"
 
 

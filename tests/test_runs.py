@@ -21,7 +21,8 @@ from safetensors.torch import load_file, save_file
 
 import isthmus
 from isthmus import VAE, Autoencoder, IsthmusError, RunError, Trainer
-from isthmus.likelihoods import LaplaceLikelihood, named_likelihoods
+from isthmus.core import named_parts
+from isthmus.likelihoods import LaplaceLikelihood, Likelihood
 from isthmus.networks import MLP, Conv
 from isthmus.runs import HISTORY, PARAMS, WEIGHTS, write_run
 
@@ -125,7 +126,7 @@ def test_round_trip(cls, case, tmp_path):
     assert not loaded.module_.training
 
 
-@pytest.mark.parametrize("name", named_likelihoods())
+@pytest.mark.parametrize("name", named_parts(Likelihood))
 @pytest.mark.parametrize("kind", ["counts", "one_hot", "unit"])
 def test_round_trip_of_likelihoods(name, kind, tmp_path):
     X = {"counts": _rng.poisson(2, (50, 5)), "one_hot": np.eye(5)[np.arange(50) % 5], "unit": _rng.random((50, 5))}[

@@ -12,7 +12,7 @@ from torch.distributions import Independent, Laplace, MultivariateNormal, Normal
 from torch.nn.functional import softplus
 
 from isthmus.bottlenecks import Deterministic, DiagonalGaussian
-from isthmus.core import Code, Step
+from isthmus.core import Code, Composed, Step
 from isthmus.errors import ParameterError
 from isthmus.likelihoods import GaussianLikelihood
 from isthmus.priors import FittedGaussian, StandardNormal
@@ -37,7 +37,7 @@ def posterior(batch: int = 6, latent_dim: int = 3) -> Independent:
 def step(q, prior, z: Tensor | None = None) -> Step:
     x = torch.zeros(6, 2)
     z = torch.zeros(6, 3) if z is None else z
-    return Step(x, x, None, Code(z, q), Normal(x, 1.0), prior)
+    return Step(x, x, None, Code(z, q), Normal(x, 1.0), prior, data=x, model=cast(Composed, None))
 
 
 def standard_normal(latent_dim: int = 3) -> StandardNormal:

@@ -28,17 +28,17 @@ def test_the_rate_warms_up_and_decays_to_nothing():
 def test_batches_are_even_and_cover_every_row_once():
     rows = np.arange(0, 200, 2)
     batches = Batches(np.arange(200.0)[:, None], rows, 32, device_of_cpu())
-    seen = [batch[:, 0].numpy() for batch in batches.epoch(seed=3)]
+    seen = [batch[:, 0].numpy() for (batch,) in batches.epoch(seed=3)]
     assert {len(part) for part in seen} == {25}
     np.testing.assert_array_equal(np.sort(np.concatenate(seen)), rows)
     assert not np.array_equal(np.concatenate(seen), rows)
-    again = [batch[:, 0].numpy() for batch in batches.epoch(seed=3, start=2)]
+    again = [batch[:, 0].numpy() for (batch,) in batches.epoch(seed=3, start=2)]
     np.testing.assert_array_equal(np.concatenate(again), np.concatenate(seen[2:]))
 
 
 def test_bytes_stay_bytes_until_the_batch():
     batches = Batches(np.zeros((50, 4, 4), np.uint8), np.arange(50), 10, device_of_cpu())
-    assert next(iter(batches.epoch(seed=0))).numpy().dtype == np.uint8
+    assert next(iter(batches.epoch(seed=0)))[0].numpy().dtype == np.uint8
 
 
 def test_the_best_epoch_is_kept_and_training_stops_when_it_is_long_past():

@@ -49,10 +49,11 @@ def auto() -> str:
 
 def likelihoods() -> str:
     """Every likelihood, with the names that ``likelihood=`` accepts and the arguments they stand for."""
-    from isthmus.likelihoods import named_likelihoods
+    from isthmus.core import named_parts
+    from isthmus.likelihoods import Likelihood
 
     names: dict[type, list[str]] = {}
-    for name, (cls, args) in named_likelihoods().items():
+    for name, (cls, args) in named_parts(Likelihood).items():
         given = ", ".join(f"`{key}={value!r}`" for key, value in args.items())
         names.setdefault(cls, []).append(f'`"{name}"`' + (f" ({given})" if given else ""))
     rows = [

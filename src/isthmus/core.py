@@ -1,6 +1,6 @@
 """The composed model: what flows through it, the parts it is made of, and the registry of variants.
 
-    x --Scaling, Corruption--> x_in --encoder--> h --Bottleneck--> Code(z, q)
+    x --Corruption, Scaling--> x_in --encoder--> h --Bottleneck--> Code(z, q)
       --decoder--> y --Likelihood--> p(x|z)          Prior p(z)
 
 All of it is one `Step`; each `Term` maps the `Step` to a cost per sample. This is the whole of the
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +54,18 @@ class Part(nn.Module):
         return f"{type(self).__name__}({args})"
 
 
+P = TypeVar("P", bound=Part)
+
+
+def named_parts(kind: type[P]) -> dict[str, tuple[type[P], dict[str, Any]]]:
+    """Every name that stands for a part of this kind, with the class and the constructor arguments it stands for.
+
+    A part gives itself names with a class attribute ``names``: a dict from name to arguments.
+    """
+    classes = [part for part in Part.kinds.values() if issubclass(part, kind)]
+    return {name: (part, args) for part in classes for name, args in part.__dict__.get("names", {}).items()}
+
+
 @dataclass
 class Code:
     """What the bottleneck makes of the encoder's features.
@@ -87,15 +99,19 @@ class Step:
     x : Tensor of shape (B, *event)
         The target, in the data's own units.
     x_in : Tensor of shape (B, *event)
-        What the encoder saw: scaled and corrupted.
+        What the encoder saw: corrupted and scaled.
     mask : Tensor or None
-        Where the corruption hid values, if it says so.
+        What the corruption hid or chose, if it says so.
     code : Code
         The code and, if there is one, its distribution.
     p : Distribution
         p(x|z), in the data's own units.
     prior : Distribution
         p(z).
+    data : Tensor of shape (B, *event)
+        The batch as it came, before any corruption, in the data's own units.
+    model : Composed
+        For terms that pass something else through encoder or decoder.
     """
 
     x: Tensor
@@ -104,6 +120,8 @@ class Step:
     code: Code
     p: Distribution
     prior: Distribution
+    data: Tensor
+    model: Composed
 
 
 class Composed(nn.Module):
@@ -135,6 +153,7 @@ class Composed(nn.Module):
     def setup(self, info: DataInfo, latent_dim: int) -> Composed:
         """Create every parameter, knowing the data and the width of the code."""
         self.scaling.setup(info)
+        self.corruption.setup(info, self.scaling)
         self.bottleneck.setup(latent_dim)
         self.likelihood.setup(info, self.scaling)
         self.prior.setup(latent_dim)
@@ -144,6 +163,7 @@ class Composed(nn.Module):
             latent_dim=latent_dim,
             n_outputs=self.likelihood.n_outputs,
         )
+        self.bottleneck.attach(self.network)
         for term in self.terms.values():
             cast("Term", term).setup(info, latent_dim)
         return self
@@ -167,15 +187,29 @@ class Composed(nn.Module):
         return x if x.is_floating_point() else x.to(self.scaling.shift.dtype)
 
     def step(self, x: Tensor, target: Tensor | None = None) -> Step:
-        """One pass; ``target`` defaults to the clean ``x``."""
-        x_in, mask = self.corruption(self.scaling(x))
+        """One pass.
+
+        Without a ``target``, x is corrupted and the target is what the corruption says, which is x itself for all
+        but the self-supervised ones. With one, x is taken to be corrupted already.
+        """
+        x = self.real(x)
+        if target is not None:
+            return self.complete(x, x, None, self.real(target))
+        x_in, mask = self.corruption(x)
+        return self.complete(x, x_in, mask, self.corruption.target(x, mask))
+
+    def complete(self, x: Tensor, corrupted: Tensor, mask: Tensor | None, target: Tensor) -> Step:
+        """The pass of a batch whose corruption is known, in the data's own units."""
+        x_in = self.scaling(corrupted)
         code = self._code(x_in)
-        p = self.decode(code.z)
-        return Step(self.real(x if target is None else target), x_in, mask, code, p, self.prior())
+        return Step(target, x_in, mask, code, self.decode(code.z), self.prior(), x, self)
 
     def forward(self, x: Tensor, target: Tensor | None = None) -> dict[str, Tensor]:
         """Cost of every term, unweighted, each of shape (B,)."""
-        step = self.step(x, target)
+        return self.costs(self.step(x, target))
+
+    def costs(self, step: Step) -> dict[str, Tensor]:
+        """Cost of every term, unweighted, each of shape (B,)."""
         return {name: term(step) for name, term in self.terms.items()}
 
     def loss(self, costs: dict[str, Tensor], progress: float = 1.0) -> Tensor:

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from isthmus.core import Part
+from isthmus.corruptions import CustomCorruption
 from isthmus.data.info import DataInfo
 from isthmus.errors import IsthmusError, RunError
 from isthmus.files import atomic_write, read_json, read_tensors, write_json, write_tensors
@@ -272,6 +273,8 @@ def _seal(path: Path) -> dict[str, Any]:
 
 def _encode(value: Any) -> Any:
     """Parameter to JSON."""
+    if callable(value) and not isinstance(value, Part):
+        value = CustomCorruption()  # loading a run executes nothing, so it cannot hold a function
     if isinstance(value, Part):
         return {
             "part": type(value).__name__,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
 
 from isthmus.core import Code, Part
+
+if TYPE_CHECKING:
+    from isthmus.networks import Network
 
 
 class Bottleneck(Part):
@@ -23,6 +26,9 @@ class Bottleneck(Part):
     def setup(self, latent_dim: int) -> None:
         """Learn the width of the code; a bottleneck with parameters creates them here."""
         self.latent_dim_ = latent_dim
+
+    def attach(self, network: Network) -> None:
+        """Make the networks, which have just been created, suit the code: shared or normalised weights, say."""
 
     @property
     def n_features(self) -> int:

@@ -58,7 +58,7 @@ def write_pictures(path: Path, pictures: np.ndarray, info: DataInfo, *, columns:
 
 def to_bytes(pictures: np.ndarray, info: DataInfo) -> np.ndarray:
     """Pictures in the data's own units to 0 … 255."""
-    low, high = (0.0, 255.0) if info.dtype == "uint8" and info.high > 1 else (info.low, info.high)
+    low, high = info.display_range
     unit = (np.asarray(pictures, np.float64) - low) / max(high - low, 1e-12)
     return np.rint(np.clip(unit, 0, 1) * 255).astype(np.uint8)
 

@@ -65,6 +65,11 @@ class DataInfo:
         return float(self.maximum.max())
 
     @property
+    def display_range(self) -> tuple[float, float]:
+        """Values shown as black and white, and the range of noise: all of uint8's, else the training data's."""
+        return (0.0, 255.0) if self.dtype == "uint8" and self.high > 1 else (self.low, self.high)
+
+    @property
     def is_binary(self) -> bool:
         """Whether every value is 0 or 1."""
         return self.integral and self.low >= 0 and self.high <= 1

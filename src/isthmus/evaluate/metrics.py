@@ -10,6 +10,7 @@ import torch
 from isthmus.terms import kl_per_latent
 
 if TYPE_CHECKING:
+    from isthmus.data.info import DataInfo
     from isthmus.models.base import BaseAutoencoder
 
 METRICS = {
@@ -29,12 +30,11 @@ METRICS = {
 
 def evaluate(estimator: BaseAutoencoder, X: np.ndarray) -> dict[str, float]:
     """Metrics of a fitted estimator on samples (n, *event), with the keys of `METRICS` that apply."""
-    from isthmus.models.fitting import active_units
-    from isthmus.models.inference import by_batch, score_rows
+    from isthmus.models.fitting import active_units, some_codes
+    from isthmus.models.inference import by_batch, rebuild, score_rows
 
     module, info = estimator.module_, estimator.info_
-    codes = by_batch(module, X, lambda x: module.encode(x).mean)
-    decoded = by_batch(module, codes, lambda z: module.decode(z).mean)
+    decoded = rebuild(module, X)
     truth = np.asarray(X, dtype=np.float64)
     mse = float(np.mean((decoded - truth) ** 2))
     variance = float(np.mean((truth - truth.mean(0)) ** 2))
@@ -44,8 +44,7 @@ def evaluate(estimator: BaseAutoencoder, X: np.ndarray) -> dict[str, float]:
         "r2": 1 - mse / variance if variance > 0 else float("nan"),
     }
     if info.is_picture:
-        span = 255.0 if info.dtype == "uint8" and info.high > 1 else info.high - info.low
-        result["psnr"] = float(10 * np.log10(max(span, 1e-12) ** 2 / max(mse, 1e-12)))
+        result["psnr"] = psnr(mse, info)
     nll = by_batch(module, X, lambda x: -module.log_prob(x, module.encode(x).mean))
     result["reconstruction_nll"] = float(nll.mean(dtype=np.float64))
     bound = -result["reconstruction_nll"]
@@ -53,8 +52,14 @@ def evaluate(estimator: BaseAutoencoder, X: np.ndarray) -> dict[str, float]:
         bound = result["elbo"] = float(score_rows(module, X).mean(dtype=np.float64))
         result["kl"] = float(divergences(estimator, X).sum(1).mean(dtype=np.float64))
     result["bits_per_dim"] = float(-bound / (info.n_values * np.log(2)))
-    result["active_units"] = float(active_units(estimator, codes))
+    result["active_units"] = float(active_units(some_codes(estimator, X)))
     return result
+
+
+def psnr(mse: float, info: DataInfo) -> float:
+    """Peak signal-to-noise ratio in decibels: the range of the data over the root mean squared error."""
+    low, high = info.display_range
+    return float(10 * np.log10(max(high - low, 1e-12) ** 2 / max(mse, 1e-12)))
 
 
 def divergences(estimator: BaseAutoencoder, X: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Densities of the data given the code."""
 
-from isthmus.likelihoods.base import Likelihood, named_likelihoods
+from isthmus.likelihoods.base import Likelihood
 from isthmus.likelihoods.categorical import CategoricalLikelihood
 from isthmus.likelihoods.continuous import GaussianLikelihood, LaplaceLikelihood
 from isthmus.likelihoods.counts import NegativeBinomialLikelihood, PoissonLikelihood
@@ -15,5 +15,4 @@ __all__ = [
     "Likelihood",
     "NegativeBinomialLikelihood",
     "PoissonLikelihood",
-    "named_likelihoods",
 ]

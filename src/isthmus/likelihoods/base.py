@@ -46,14 +46,6 @@ class Likelihood(Part):
         """Distribution with event shape ``event`` for decoder outputs of shape (..., *event, n_outputs)."""
 
 
-def named_likelihoods() -> dict[str, tuple[type[Likelihood], dict]]:
-    """Every name that ``likelihood=`` accepts, with the class and the arguments it stands for."""
-    from isthmus.core import Part
-
-    classes = [kind for kind in Part.kinds.values() if issubclass(kind, Likelihood)]
-    return {name: (kind, args) for kind in classes for name, args in kind.names.items()}
-
-
 def check_counts(info: DataInfo, who: str) -> None:
     """Complain unless the data are whole numbers from 0 up."""
     if not info.integral or info.low < 0:

@@ -33,9 +33,12 @@ class Rescaled(Distribution):
         super().__init__(base.batch_shape, base.event_shape, validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        u = ((value.to(self.shift.dtype) - self.shift) / self.scale).float()
         jacobian = self.scale.log().expand(self.event_shape).sum().float()
-        return self.base.log_prob(u) - jacobian
+        return self.base.log_prob(self.standardize(value)) - jacobian
+
+    def standardize(self, value: Tensor) -> Tensor:
+        """Data to network units."""
+        return ((value.to(self.shift.dtype) - self.shift) / self.scale).float()
 
     @property
     def mean(self) -> Tensor:

@@ -3,11 +3,13 @@
 | parameter | data | choice |
 | --- | --- | --- |
 | ``latent_dim`` | any | half the number of values, at most 16 or the number of samples |
+| | ``network="unet"`` | all that passes from its encoder to its decoder |
 | ``likelihood`` | every value 0 or 1 | Bernoulli |
 | | one-hot rows | categorical |
 | | anything else | Gaussian with one learned scale |
 | ``scaling`` | pictures; columns of one common range; data in [0, 1] | common: each value centred, one scale |
 | | counts, under a likelihood of counts | log(1 + x) |
+| | pictures, under ``network="unet"`` | global: one mean and one scale |
 | | other tables | standard, column by column |
 | ``network`` | pictures with both sides at least 16 | convolutional, halved until 4 to 7 pixels remain, batch norm |
 | | anything else | fully connected, two layers, 64 to 512 wide |
@@ -17,17 +19,20 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeVar
 
-from isthmus.core import Part
+from torch import Tensor
+
+from isthmus.core import Part, named_parts
+from isthmus.corruptions import Corruption, CustomCorruption
 from isthmus.data.info import DataInfo
 from isthmus.errors import ParameterError
-from isthmus.likelihoods import Likelihood, named_likelihoods
-from isthmus.networks import MLP, Conv, Linear, Network, Scaling
+from isthmus.likelihoods import Likelihood
+from isthmus.networks import MLP, Conv, Linear, Network, Scaling, UNet
 
 _STEPS = 5_000
-_NETWORKS: dict[str, type[Network]] = {"linear": Linear, "mlp": MLP, "conv": Conv}
 
 
 @dataclass(frozen=True)
@@ -38,8 +43,16 @@ class Choice:
     reason: str
 
 
-def choose_latent_dim(latent_dim: int | str, info: DataInfo) -> tuple[int, Choice]:
+def choose_latent_dim(latent_dim: int | str, network: Network, info: DataInfo) -> tuple[int, Choice]:
     """Width of the code."""
+    passed = network.code_width(info.shape)
+    if passed is not None:
+        if latent_dim not in ("auto", passed):
+            raise ParameterError(
+                f"latent_dim={latent_dim}, but {type(network).__name__} passes on {passed:,} values for pictures of "
+                f"{' x '.join(map(str, info.shape))}; leave latent_dim='auto', or use network='conv'"
+            )
+        return passed, Choice(str(passed), f"what a {type(network).__name__} passes from its encoder to its decoder")
     if latent_dim != "auto":
         return int(latent_dim), Choice(str(latent_dim), "as asked")
     width = max(1, min(16, info.n_values // 2, info.n_samples))
@@ -51,8 +64,7 @@ def choose_likelihood(likelihood: str | Likelihood, info: DataInfo) -> tuple[Lik
     if isinstance(likelihood, Likelihood):
         return copy.deepcopy(likelihood), Choice(repr(likelihood), "as asked")
     if likelihood != "auto":
-        kind, args = _named(likelihood)
-        return kind(**args), Choice(likelihood, "as asked")
+        return make_named(Likelihood, likelihood, "likelihood"), Choice(likelihood, "as asked")
     if info.one_hot:
         name, reason = "categorical", "every row is zeros but for a single one"
     elif info.is_binary:
@@ -64,11 +76,10 @@ def choose_likelihood(likelihood: str | Likelihood, info: DataInfo) -> tuple[Lik
         )
         if info.integral and info.low >= 0 and not info.is_picture:
             reason += "; if these are counts, try 'poisson' or 'negative_binomial'"
-    kind, args = _named(name)
-    return kind(**args), Choice(name, reason)
+    return make_named(Likelihood, name, "likelihood"), Choice(name, reason)
 
 
-def choose_scaling(scaling: str, likelihood: Likelihood, info: DataInfo) -> tuple[Scaling, Choice]:
+def choose_scaling(scaling: str, likelihood: Likelihood, network: Network, info: DataInfo) -> tuple[Scaling, Choice]:
     """Units of the network's input."""
     if scaling != "auto":
         if scaling == "log" and info.low < 0:
@@ -76,6 +87,8 @@ def choose_scaling(scaling: str, likelihood: Likelihood, info: DataInfo) -> tupl
         return Scaling(scaling), Choice(scaling, "as asked")  # pyright: ignore[reportArgumentType]
     if likelihood.scaling is not None:
         return Scaling(likelihood.scaling), Choice(likelihood.scaling, "suits the likelihood")
+    if network.scaling is not None:
+        return Scaling(network.scaling), Choice(network.scaling, "suits the network")
     if info.is_picture:
         return Scaling("common"), Choice("common", "pictures: each pixel is centred, and all share one scale")
     if info.is_commensurate:
@@ -99,9 +112,20 @@ def choose_network(network: str | Network, info: DataInfo) -> tuple[Network, Cho
         raise ParameterError(
             f"unknown network {network!r}; choose from 'auto', {', '.join(map(repr, _NETWORKS))}, or give a Network"
         )
-    sized = {"mlp": _mlp, "conv": _conv}
-    chosen = sized[network](info) if network in sized else _NETWORKS[network]()
+    chosen = _NETWORKS[network](info)
     return chosen, Choice(repr(chosen), "as asked, sized by the data")
+
+
+def choose_corruption(corruption: str | Corruption | Callable[[Tensor], Tensor], strength: float | str) -> Corruption:
+    """Corruption of this name (at this strength, unless it is "auto"), or the one that was given.
+
+    A part is copied, so that two models never share its buffers; a function is wrapped.
+    """
+    if isinstance(corruption, Corruption):
+        return copy.deepcopy(corruption)
+    if not isinstance(corruption, str):
+        return CustomCorruption(corruption)
+    return make_named(Corruption, corruption, "corruption", () if strength == "auto" else (strength,))
 
 
 def choose_max_epochs(max_epochs: int | str, n_batches: int) -> tuple[int, Choice]:
@@ -112,11 +136,17 @@ def choose_max_epochs(max_epochs: int | str, n_batches: int) -> tuple[int, Choic
     return n, Choice(str(n), f"{n * n_batches:,} steps of {n_batches} per epoch, unless it stops early")
 
 
-def _named(name: str) -> tuple[type[Likelihood], dict[str, Any]]:
-    known = named_likelihoods()
+P = TypeVar("P", bound=Part)
+
+
+def make_named(kind: type[P], name: str, what: str, arguments: tuple[Any, ...] = ()) -> P:
+    """The part that a name stands for."""
+    known = named_parts(kind)
     if name not in known:
-        raise ParameterError(f"unknown likelihood {name!r}; choose from 'auto', {', '.join(map(repr, known))}")
-    return known[name]
+        auto = "'auto', " if kind is Likelihood else ""
+        raise ParameterError(f"unknown {what} {name!r}; choose from {auto}{', '.join(map(repr, known))}")
+    part, options = known[name]
+    return part(*arguments, **options)
 
 
 def _mlp(info: DataInfo) -> MLP:
@@ -124,19 +154,29 @@ def _mlp(info: DataInfo) -> MLP:
     return MLP(hidden=(width, width))
 
 
-def _conv(info: DataInfo) -> Conv:
-    if not info.is_picture:
-        return Conv()  # which says, when it is set up, that it needs pictures
+def _conv(info: DataInfo, pool: Literal["max"] | None = None) -> Conv:
+    # Without normalisation the codes of pictures settle far inside the prior, and samples from it are noise.
+    return Conv(channels=_channels(info), pool=pool, norm="batch") if info.is_picture else Conv(pool=pool)
+
+
+def _unet(info: DataInfo) -> UNet:
+    return UNet(channels=(16, *(2 * n for n in _channels(info)))) if info.is_picture else UNet()
+
+
+def _channels(info: DataInfo) -> tuple[int, ...]:
+    """Channels of each stage that halves a picture, until 4 to 7 pixels remain."""
     channels, side = [16], min(info.shape[:2]) // 2
     while side > 7 and len(channels) < 6:
         channels.append(min(2 * channels[-1], 256))
         side //= 2
-    # Without normalisation the codes of pictures settle far inside the prior, and samples from it are noise.
-    return Conv(channels=tuple(channels), norm="batch")
+    return tuple(channels)
 
 
-def part_named(name: str) -> type[Part]:
-    """Class of a part, for a saved run."""
-    if name not in Part.kinds:
-        raise ParameterError(f"unknown part {name!r}; import the module that defines it first")
-    return Part.kinds[name]
+# What does not suit the data says so when it is set up.
+_NETWORKS: dict[str, Callable[[DataInfo], Network]] = {
+    "linear": lambda info: Linear(),
+    "mlp": _mlp,
+    "conv": _conv,
+    "conv_pool": lambda info: _conv(info, pool="max"),
+    "unet": _unet,
+}

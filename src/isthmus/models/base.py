@@ -24,12 +24,12 @@ from isthmus.evaluate.metrics import evaluate
 from isthmus.likelihoods import Likelihood
 from isthmus.models.auto import Choice
 from isthmus.models.fitting import fit_module
-from isthmus.models.inference import Posterior, by_batch, score_rows, weigh_rows
+from isthmus.models.inference import Posterior, by_batch, rebuild, score_rows, weigh_rows
 from isthmus.models.inputs import read_samples, restore_shape
 from isthmus.networks import Network
 from isthmus.training import Trainer
 
-Scale = Literal["auto", "common", "standard", "center", "log", "none"]
+Scale = Literal["auto", "common", "global", "standard", "center", "log", "none"]
 
 
 class Shared(TypedDict, total=False):
@@ -45,12 +45,12 @@ class Shared(TypedDict, total=False):
     verbose: bool
 
 
-_SHARED_DOC = """network : "auto", "linear", "mlp", "conv" or Network
+_SHARED_DOC = """network : "auto", "linear", "mlp", "conv", "conv_pool", "unet" or Network
         Encoder and decoder. A name is sized by the data; an `isthmus.networks` object is taken as it is.
     likelihood : "auto", str or Likelihood
         p(x|z): "gaussian" (learned scale), "gaussian_per_feature", "l2" (fixed scale), "laplace", "bernoulli",
         "continuous_bernoulli", "categorical", "poisson", "negative_binomial", or an `isthmus.likelihoods` object.
-    scaling : {"auto", "common", "standard", "center", "log", "none"}
+    scaling : {"auto", "common", "global", "standard", "center", "log", "none"}
         Units in which the network sees the data; scores stay in the data's own.
     image_shape : tuple of int, optional
         (H, W) or (H, W, C) of the pictures that the rows of a flat matrix hold.
@@ -93,6 +93,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     registry: ClassVar[dict[str, type[BaseAutoencoder]]] = {}
     prevents_identity: ClassVar[bool] = False
     """Whether something other than a narrow code keeps the model from copying its input."""
+    report_sections: ClassVar[tuple[str, ...]] = ()
+    """What the report of this variant shows besides: names of functions of `isthmus.report`, "module:function"."""
 
     module_: Composed
     info_: DataInfo
@@ -109,7 +111,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         "latent_dim": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "network": [str, Network],
         "likelihood": [str, Likelihood],
-        "scaling": [StrOptions({"auto", "common", "standard", "center", "log", "none"})],
+        "scaling": [StrOptions({"auto", "common", "global", "standard", "center", "log", "none"})],
         "image_shape": ["array-like", None],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "trainer": [Trainer, None],
@@ -151,7 +153,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def recipe(self) -> dict[str, Any]:
         """Parts of this variant: ``bottleneck``, ``prior``, ``terms``, and optionally ``corruption``.
 
-        A variant may also name the ``network``, ``likelihood`` or ``scaling`` that "auto" means for it.
+        A variant may also say what "auto" means for it, for ``latent_dim``, ``network``, ``likelihood`` or ``scaling``:
+        a value, or a function of the `DataInfo` that returns one.
         """
 
     # ------------------------------------------------------------------ fitting
@@ -205,7 +208,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def reconstruct(self, X: Any) -> np.ndarray:
         """Encode and decode ``X``, in its own shape and units."""
-        return self.inverse_transform(self._codes(X))
+        return restore_shape(self, rebuild(self.module_, self._read(X)))
 
     @available_if(_is_stochastic)
     def posterior(self, X: Any) -> Posterior:
@@ -369,9 +372,6 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         if supported:
             self.module_.likelihood.check(describe_data(samples))
         return samples
-
-    def _codes(self, X: Any) -> np.ndarray:
-        return BaseAutoencoder.transform(self, X)
 
     def check_parameters(self) -> None:
         """Raise `ParameterError` for a value that does not fit, as `fit` does before anything else."""

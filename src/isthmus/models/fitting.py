@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
+from isthmus.core import Part
 from isthmus.data.info import DataInfo, describe_data, with_range_of
 from isthmus.errors import CollapseWarning, DataError, OvercompleteWarning, RunError
 from isthmus.models.auto import (
@@ -37,20 +38,22 @@ if TYPE_CHECKING:
     from isthmus.models.base import BaseAutoencoder
 
 _FEWEST_TO_SPLIT = 20
-_MOST_CODES = 10_000
+_MOST_CODES, _MOST_CODE_VALUES = 10_000, 1 << 26
 ACTIVE = 1e-2
 """Variance of the posterior mean over the data above which a latent counts as active (Burda et al., 2016)."""
 
 
-def fit_module(estimator: BaseAutoencoder, X: np.ndarray) -> None:
-    """Train ``estimator`` on samples (n, *event) and set its fitted attributes."""
+def fit_module(estimator: BaseAutoencoder, X: np.ndarray, target: np.ndarray | None = None) -> None:
+    """Train ``estimator`` on samples (n, *event) and set its fitted attributes; the ``target`` is X unless given."""
     trainer = estimator.trainer or Trainer()
-    fingerprint = _fingerprint(estimator, X)
+    fingerprint = _fingerprint(estimator, X, target)
     checkpoint = _load_checkpoint(trainer, fingerprint)
     seed = check_random_state(estimator.random_state).randint(2**31 - 1)
     position = checkpoint.position if checkpoint else Position(seed)
     split = split_rows(len(X), trainer.validation_fraction, position.seed)
     info = describe_split(X, split)
+    if target is not None:
+        info = with_range_of(info, describe_data(target))
     latent_dim, choices = prepare(estimator, info, position.seed)
     n_batches = -(-len(split.train) // trainer.resolve_batch_size(len(split.train)))
     n_epochs, choices["max_epochs"] = choose_max_epochs(estimator.max_epochs, n_batches)
@@ -64,6 +67,7 @@ def fit_module(estimator: BaseAutoencoder, X: np.ndarray) -> None:
         position=position,
         fingerprint=fingerprint,
         callbacks=callbacks,
+        target=target,
     )
     estimator.choices_ = choices
     if estimator.verbose:
@@ -101,11 +105,11 @@ def prepare(estimator: BaseAutoencoder, info: DataInfo, seed: int) -> tuple[int,
     """Choose the parts for these data and lay out the module, with weights drawn from ``seed``."""
     if not info.std.any():
         raise DataError(f"all {info.n_samples:,} samples are the same, so there is nothing to learn from")
-    latent_dim, width = choose_latent_dim(estimator.latent_dim, info)
-    wishes = {name: _wish(estimator, name) for name in ("likelihood", "scaling", "network")}
-    likelihood, likely = choose_likelihood(wishes["likelihood"], info)
-    scaling, scaled = choose_scaling(wishes["scaling"], likelihood, info)
+    wishes = {name: _wish(estimator, name, info) for name in ("likelihood", "scaling", "network")}
     network, networked = choose_network(wishes["network"], info)
+    latent_dim, width = choose_latent_dim(_wish(estimator, "latent_dim", info), network, info)
+    likelihood, likely = choose_likelihood(wishes["likelihood"], info)
+    scaling, scaled = choose_scaling(wishes["scaling"], likelihood, network, info)
     _warn_of_identity(estimator, latent_dim, info)
     with random_numbers(seed, torch.device("cpu")):
         module = estimator.compose({"network": network, "likelihood": likelihood, "scaling": scaling})
@@ -118,10 +122,13 @@ def prepare(estimator: BaseAutoencoder, info: DataInfo, seed: int) -> tuple[int,
     return latent_dim, choices
 
 
-def _wish(estimator: BaseAutoencoder, name: str) -> Any:
-    """What the user asked for, or what the variant prefers if that is "auto"."""
+def _wish(estimator: BaseAutoencoder, name: str, info: DataInfo) -> Any:
+    """What the user asked for, or what the variant prefers (perhaps as a function of the data) if that is "auto"."""
     value = getattr(estimator, name)
-    return estimator.recipe().get(name, value) if isinstance(value, str) and value == "auto" else value
+    if not (isinstance(value, str) and value == "auto"):
+        return value
+    preferred = estimator.recipe().get(name, value)
+    return preferred(info) if callable(preferred) and not isinstance(preferred, Part) else preferred
 
 
 def split_rows(n: int, fraction: float, seed: int) -> Split:
@@ -137,19 +144,25 @@ def describe_split(X: np.ndarray, split: Split) -> DataInfo:
     return with_range_of(info, describe_data(X, split.validation)) if len(split.validation) else info
 
 
-def active_units(estimator: BaseAutoencoder, codes: np.ndarray) -> int:
+def active_units(codes: np.ndarray) -> int:
     """How many latents vary over the data by more than `ACTIVE`."""
     return int((codes.var(0) > ACTIVE).sum())
 
 
-def finish(estimator: BaseAutoencoder, rows: np.ndarray) -> None:
-    """What is learned from the codes once the weights stand: a fitted prior, and how many latents are in use."""
+def some_codes(estimator: BaseAutoencoder, rows: np.ndarray) -> np.ndarray:
+    """Codes of the first rows, as many as fit in memory whatever the width of the code."""
     from isthmus.models.inference import by_batch
 
     module: Composed = estimator.module_
-    codes = by_batch(module, rows[:_MOST_CODES], lambda x: module.encode(x).mean)
-    module.prior.fit(torch.from_numpy(codes))
-    estimator.active_units_ = active_units(estimator, codes)
+    most = max(2, min(_MOST_CODES, _MOST_CODE_VALUES // estimator.latent_dim_))
+    return by_batch(module, rows[:most], lambda x: module.encode(x).mean)
+
+
+def finish(estimator: BaseAutoencoder, rows: np.ndarray) -> None:
+    """What is learned from the codes once the weights stand: a fitted prior, and how many latents are in use."""
+    codes = some_codes(estimator, rows)
+    estimator.module_.prior.fit(torch.from_numpy(codes))
+    estimator.active_units_ = active_units(codes)
 
 
 def _callbacks(estimator: BaseAutoencoder, trainer: Trainer) -> list[Callback]:
@@ -158,16 +171,17 @@ def _callbacks(estimator: BaseAutoencoder, trainer: Trainer) -> list[Callback]:
     return [*callbacks, *trainer.callbacks]
 
 
-def _fingerprint(estimator: BaseAutoencoder, X: np.ndarray) -> str:
+def _fingerprint(estimator: BaseAutoencoder, X: np.ndarray, target: np.ndarray | None) -> str:
     """Hash of the data (a spread of rows) and of everything that shapes the training."""
-    rows = X[:: max(1, len(X) // 512)]
+    spread = slice(None, None, max(1, len(X) // 512))
+    rows = [np.ascontiguousarray(data[spread]) for data in (X, target) if data is not None]
     params: dict[str, Any] = {k: v for k, v in estimator.get_params().items() if not _is_bookkeeping(k)}
     if not isinstance(estimator.random_state, Integral):
         del params["random_state"]  # the seed drawn from it is in the checkpoint
     versions = [version("isthmus"), torch.__version__]
     what = [type(estimator).__name__, X.shape, X.dtype.name, params, versions]
     text = json.dumps(what, default=repr, sort_keys=True)
-    return hashlib.sha256(text.encode() + np.ascontiguousarray(rows).tobytes()).hexdigest()
+    return hashlib.sha256(text.encode() + b"".join(part.tobytes() for part in rows)).hexdigest()
 
 
 def _is_bookkeeping(name: str) -> bool:

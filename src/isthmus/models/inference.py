@@ -57,6 +57,11 @@ def by_batch(
     return np.concatenate(parts)
 
 
+def rebuild(module: Composed, rows: np.ndarray) -> np.ndarray:
+    """Mean of p(x|z) at the code of each row, without keeping the codes, which may be wider than the rows."""
+    return by_batch(module, rows, lambda x: module.decode(module.encode(x).mean).mean)
+
+
 def score_rows(module: Composed, rows: np.ndarray) -> np.ndarray:
     """`BaseAutoencoder.score_samples`: the same noise for every row, so that no row depends on another."""
     if not module.bottleneck.stochastic:

@@ -4,5 +4,6 @@ from isthmus.networks.base import Network
 from isthmus.networks.conv import Conv
 from isthmus.networks.mlp import MLP, Linear
 from isthmus.networks.scaling import Scaling
+from isthmus.networks.unet import UNet
 
-__all__ = ["MLP", "Conv", "Linear", "Network", "Scaling"]
+__all__ = ["MLP", "Conv", "Linear", "Network", "Scaling", "UNet"]

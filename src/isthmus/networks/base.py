@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from torch import Tensor, nn
 
 from isthmus.core import Part
 from isthmus.errors import ParameterError
+from isthmus.networks.scaling import ScalingKind
 
 Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"]
 Normalization = Literal["batch", "layer"]
@@ -33,8 +34,15 @@ class Network(Part):
     (B, latent_dim) to (B, *event, n_outputs), where n_outputs is what the likelihood needs for each value.
     """
 
+    scaling: ClassVar[ScalingKind | None] = None
+    """Scaling of the data that suits this network; None leaves it to the data."""
+
     encoder: nn.Sequential
     decoder: nn.Sequential
+
+    def code_width(self, event_shape: tuple[int, ...]) -> int | None:
+        """Width of the code, for networks that do not leave it to the user."""
+        return None
 
     def setup(self, *, event_shape: tuple[int, ...], n_features: int, latent_dim: int, n_outputs: int) -> None:
         """Create both networks for data of this shape."""
@@ -99,6 +107,15 @@ def linear(n_in: int, n_out: int, gain: float = 1.0, *, bias: bool = True) -> nn
     if bias:
         nn.init.zeros_(layer.bias)
     return layer
+
+
+def init_conv(conv: nn.Module, n_seen: float, gain: float) -> None:
+    """Weights of variance gain² / n_seen and zero biases, as in `linear`: PyTorch's own shrink with each stage."""
+    for name, parameter in conv.named_parameters():
+        if name == "bias":
+            nn.init.zeros_(parameter)
+        else:
+            nn.init.normal_(parameter, std=gain / math.sqrt(n_seen))
 
 
 def hidden_gain(name: str) -> float:

@@ -18,6 +18,7 @@ from isthmus.networks.base import (
     activation,
     check_normalization,
     hidden_gain,
+    init_conv,
     linear,
 )
 
@@ -122,7 +123,7 @@ class Conv(Network):
         padding = self.kernel_size // 2
         stride = 2 if self.pool is None else 1
         conv = nn.Conv2d(n_in, n_out, self.kernel_size, stride, padding, bias=self.norm != "batch")
-        self._initialize(conv, n_in * self.kernel_size**2, hidden_gain(self.activation))
+        init_conv(conv, n_in * self.kernel_size**2, hidden_gain(self.activation))
         stages = [conv, *self._norm(n_out), activation(self.activation)]
         if self.pool is not None:
             pooling = nn.MaxPool2d if self.pool == "max" else nn.AvgPool2d
@@ -145,16 +146,8 @@ class Conv(Network):
         else:
             conv = nn.Conv2d(n_in, n_out, self.kernel_size, padding=padding, bias=bias)
             stages, n_seen = [Upsample(target), conv], n_in * self.kernel_size**2
-        self._initialize(stages[-1], n_seen, 1.0 if last else hidden_gain(self.activation))
+        init_conv(stages[-1], n_seen, 1.0 if last else hidden_gain(self.activation))
         return stages if last else [*stages, *self._norm(n_out), activation(self.activation)]
-
-    def _initialize(self, conv: nn.Module, n_seen: float, gain: float) -> None:
-        """Weights of variance gain² / n_seen and zero biases, as in `linear`: PyTorch's own shrink with each stage."""
-        for name, parameter in conv.named_parameters():
-            if name == "bias":
-                nn.init.zeros_(parameter)
-            else:
-                nn.init.normal_(parameter, std=gain / math.sqrt(n_seen))
 
     def _norm(self, n_channels: int) -> list[nn.Module]:
         if self.norm is None:

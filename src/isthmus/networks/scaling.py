@@ -13,7 +13,7 @@ from isthmus.data.info import DataInfo
 
 # Standard deviation over mean below which a value is constant but for rounding.
 _ROUNDING = 1e-12
-ScalingKind = Literal["common", "standard", "center", "log", "none"]
+ScalingKind = Literal["common", "global", "standard", "center", "log", "none"]
 
 
 class Scaling(nn.Module):
@@ -21,6 +21,8 @@ class Scaling(nn.Module):
 
     * ``"common"``: each value to zero mean, and one scale for all, so that their mean square is 1. For pictures
       and for columns of one common range, where a value that varies little also matters little.
+    * ``"global"``: one mean and one scale for all values, so that a network which treats every place of a picture alike
+      sees every place in the same units.
     * ``"standard"``: each value to zero mean and unit variance. For columns of different units.
     * ``"center"``: each value to zero mean, in its own units. For principal components.
     * ``"log"``: log(1 + x), with one scale for all values so that they span [0, 1]. For counts.
@@ -56,6 +58,12 @@ def _common(info: DataInfo) -> tuple[np.ndarray, float]:
     return info.mean, spread if spread > _ROUNDING * np.abs(info.mean).max() else 1.0
 
 
+def _global(info: DataInfo) -> tuple[float, float]:
+    mean = float(info.mean.mean())
+    spread = float(np.sqrt(np.mean(info.std**2 + (info.mean - mean) ** 2)))
+    return mean, spread if spread > _ROUNDING * abs(mean) else 1.0
+
+
 def _standard(info: DataInfo) -> tuple[np.ndarray, np.ndarray]:
     # A column that is constant up to rounding must not be blown up to unit variance.
     negligible = info.std <= _ROUNDING * np.maximum(np.abs(info.mean), 1e-300)
@@ -68,6 +76,7 @@ def _log(info: DataInfo) -> tuple[float, float]:
 
 _FITTED = {
     "common": _common,
+    "global": _global,
     "standard": _standard,
     "center": lambda info: (info.mean, 1.0),
     "log": _log,

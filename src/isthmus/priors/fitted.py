@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.distributions import MultivariateNormal
+from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
 
 from isthmus.priors.base import Prior
 
+# A covariance of more latents would be larger than most models.
+_WIDEST_FULL = 1024
+
 
 class FittedGaussian(Prior):
-    """N(m, S) with the mean and covariance of the training codes (ex-post density; Ghosh et al., 2020, section 4)."""
+    """N(m, S) with the mean and covariance of the training codes (ex-post density; Ghosh et al., 2020, section 4).
+
+    Of codes wider than 1,024 only the variances are kept.
+    """
 
     mean: Tensor
     scale_tril: Tensor
+    std: Tensor
 
     def setup(self, latent_dim: int) -> None:
+        self.is_full = latent_dim <= _WIDEST_FULL
         self.register_buffer("mean", torch.zeros(latent_dim))
-        self.register_buffer("scale_tril", torch.eye(latent_dim))
+        if self.is_full:
+            self.register_buffer("scale_tril", torch.eye(latent_dim))
+        else:
+            self.register_buffer("std", torch.ones(latent_dim))
 
     def fit(self, codes: Tensor) -> None:
+        if not self.is_full:
+            self.mean.copy_(codes.mean(0))
+            self.std.copy_(codes.std(0, correction=0).clamp_min(1e-6))
+            return
         codes = codes.double()
         mean = codes.mean(0)
         covariance = torch.cov(codes.T, correction=0).reshape(len(mean), len(mean))
@@ -29,5 +44,7 @@ class FittedGaussian(Prior):
         self.mean.copy_(mean)
         self.scale_tril.copy_(torch.linalg.cholesky(covariance))
 
-    def forward(self) -> MultivariateNormal:
-        return MultivariateNormal(self.mean, scale_tril=self.scale_tril, validate_args=False)
+    def forward(self) -> Distribution:
+        if self.is_full:
+            return MultivariateNormal(self.mean, scale_tril=self.scale_tril, validate_args=False)
+        return Independent(Normal(self.mean, self.std, validate_args=False), 1, validate_args=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from datetime import datetime
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,11 +73,13 @@ def write_report(estimator: BaseAutoencoder, samples: Samples, folder: Path, *, 
 def _sections(view: View, run: str | None) -> list[Section]:
     from isthmus.report import results, sections
 
+    own = [name.split(":") for name in view.estimator.report_sections]
     return [
         sections.data(view),
         sections.choices(view),
         sections.training(view),
         results.reconstructions(view),
+        *(getattr(import_module(f"isthmus.report.{module}"), function)(view) for module, function in own),
         results.latent(view),
         results.samples(view),
         results.traversal(view),

@@ -177,14 +177,7 @@ class View:
         """Pictures as RGB tiles, clipped to the range of the data."""
         from isthmus.explore.pictures import to_rgb
 
-        return to_rgb(pictures, *self.display_range)
-
-    @property
-    def display_range(self) -> tuple[float, float]:
-        """Values shown as black and white: all of uint8's, else the range of the training data."""
-        if self.info.dtype == "uint8" and self.info.high > 1:
-            return 0.0, 255.0
-        return self.info.low, self.info.high
+        return to_rgb(pictures, *self.info.display_range)
 
 
 def _numbered(n: int) -> list[str]:

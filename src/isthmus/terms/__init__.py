@@ -1,7 +1,19 @@
 """Costs."""
 
 from isthmus.terms.base import Term
+from isthmus.terms.consistency import NeighbourConsistency
 from isthmus.terms.kl import KL, kl_divergence, kl_per_latent
+from isthmus.terms.masked import MaskedNLL
 from isthmus.terms.nll import NLL
+from isthmus.terms.walkback import Walkback
 
-__all__ = ["KL", "NLL", "Term", "kl_divergence", "kl_per_latent"]
+__all__ = [
+    "KL",
+    "NLL",
+    "MaskedNLL",
+    "NeighbourConsistency",
+    "Term",
+    "Walkback",
+    "kl_divergence",
+    "kl_per_latent",
+]

@@ -25,27 +25,41 @@ class Batches:
         Largest batch; the rows are split evenly, so that no last batch is tiny.
     device : torch.device
         Where the batches go.
+    target : ndarray of shape (n, *event), optional
+        What the decoder is to give back for each row of X, if that is not X itself.
     """
 
-    def __init__(self, X: np.ndarray, rows: np.ndarray, batch_size: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        X: np.ndarray,
+        rows: np.ndarray,
+        batch_size: int,
+        device: torch.device,
+        target: np.ndarray | None = None,
+    ) -> None:
         self.n_samples = len(rows)
         self.n_batches = -(-self.n_samples // batch_size)
-        self._X, self._rows, self._device = X, rows, device
-        self._resident: Tensor | None = None
-        if X[:1].nbytes * len(rows) <= _RESIDENT_BYTES:
-            self._resident = torch.from_numpy(X[rows]).to(device)
+        self._arrays = [X] if target is None else [X, target]
+        self._rows, self._device = rows, device
+        self._resident: list[Tensor] | None = None
+        if sum(array[:1].nbytes for array in self._arrays) * len(rows) <= _RESIDENT_BYTES:
+            self._resident = [torch.from_numpy(array[rows]).to(device) for array in self._arrays]
 
-    def epoch(self, seed: int | None, start: int = 0) -> Iterator[Tensor]:
-        """Batches from number ``start`` on; in an order given by ``seed``, or as they come if it is None."""
+    def epoch(self, seed: int | None, start: int = 0) -> Iterator[list[Tensor]]:
+        """Batches from number ``start`` on; in an order given by ``seed``, or as they come if it is None.
+
+        A batch is a list of the rows of X and, if there is a target, those of the target.
+        """
         order = torch.arange(self.n_samples)
         if seed is not None:
             order = torch.randperm(self.n_samples, generator=torch.Generator().manual_seed(seed))
         for index in order.tensor_split(self.n_batches)[start:]:
             yield self._gather(index)
 
-    def _gather(self, index: Tensor) -> Tensor:
+    def _gather(self, index: Tensor) -> list[Tensor]:
         if self._resident is not None:
-            return self._resident.index_select(0, index.to(self._device))
+            index = index.to(self._device)
+            return [array.index_select(0, index) for array in self._resident]
         # In ascending order a memory-mapped file is read forwards; the order inside a batch does not matter.
         rows = np.sort(self._rows[index.numpy()])
-        return torch.from_numpy(np.asarray(self._X[rows])).to(self._device)
+        return [torch.from_numpy(np.asarray(array[rows])).to(self._device) for array in self._arrays]

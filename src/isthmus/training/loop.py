@@ -71,6 +71,8 @@ class Loop:
         Identifies data, parameters and versions, for whoever wants to resume.
     callbacks : sequence of Callback
         Called after each epoch.
+    target : ndarray of shape (n, *event), optional
+        What the decoder is to give back for each row of X, if that is not X itself.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Loop:
         position: Position,
         fingerprint: str,
         callbacks: Sequence[Callback] = (),
+        target: np.ndarray | None = None,
     ) -> None:
         self.module, self.trainer, self.n_epochs = module, trainer, n_epochs
         self.position, self.fingerprint, self.callbacks = position, fingerprint, callbacks
@@ -100,8 +103,10 @@ class Loop:
         )
         self.model, self.optimizer = self.fabric.setup(module, make_optimizer(module, trainer))
         batch_size = trainer.resolve_batch_size(len(split.train))
-        self.batches = Batches(X, split.train, batch_size, self.device)
-        self.validation = Batches(X, split.validation, 2 * batch_size, self.device) if len(split.validation) else None
+        self.batches = Batches(X, split.train, batch_size, self.device, target)
+        self.validation: Batches | None = None
+        if len(split.validation):
+            self.validation = Batches(X, split.validation, 2 * batch_size, self.device, target)
         self.sums = torch.zeros(len(module.terms), dtype=torch.float64, device=self.device)
         self.best = {name: tensor.clone() for name, tensor in module.state_dict().items()}
         self.folder = None if trainer.checkpoint is None else Path(trainer.checkpoint)
@@ -167,11 +172,11 @@ class Loop:
         if self._tell(Epoch(position.epoch, self.n_epochs, metrics, self.module, is_best)):
             position.finished = True
 
-    def _step(self, batch: Tensor, rate: float, progress: float) -> None:
+    def _step(self, batch: list[Tensor], rate: float, progress: float) -> None:
         self._in_step = True
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        costs = self.model(batch)
+        costs = self.model(*batch)
         loss = self.module.loss(costs, progress)
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
@@ -203,7 +208,7 @@ class Loop:
         try:
             with random_numbers(_VALIDATION_SEED, self.device):
                 costs = [
-                    torch.stack([cost.double() for cost in self.model(batch).values()])
+                    torch.stack([cost.double() for cost in self.model(*batch).values()])
                     for batch in islice(batches.epoch(seed=None), most)
                 ]
         finally:

@@ -1,0 +1,80 @@
+"""What models that learn from corrupted data have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+
+from isthmus.data.info import DataInfo
+from isthmus.errors import DataError
+from isthmus.models.base import BaseAutoencoder
+from isthmus.models.fitting import fit_module
+from isthmus.models.inference import by_batch
+from isthmus.models.inputs import read_samples, restore_shape
+
+_SMALLEST_FOR_UNET = 8
+
+
+class Denoiser(BaseAutoencoder):
+    """Base of the variants whose input is corrupted. Registers no model of its own."""
+
+    prevents_identity = True
+
+    def fit(self, X: Any, y: Any = None, *, target: Any = None) -> Denoiser:
+        """Learn to restore.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d), (n, H, W) or (n, H, W, C), path, or built-in name
+            Data. Without a ``target`` the model corrupts them itself, anew in every epoch.
+        y : ignored
+            For pipelines.
+        target : array-like of the shape of X, optional
+            What the decoder is to give back for each row of X, which is then taken to be corrupted already: clean
+            samples, or other noisy copies of the same ones.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        DataError, ParameterError
+            Data or parameters that cannot be used; the message says what to do.
+        DivergedError, KeyboardInterrupt
+            As for every model; the estimator is usable.
+        """
+        self.check_parameters()
+        samples = read_samples(self, X, fitting=True)
+        fit_module(self, samples, None if target is None else self._read_target(target, samples))
+        return self
+
+    def denoise(self, X: Any) -> np.ndarray:
+        """Restore noisy data: the mean of p(x|z) at the code of the noisy sample, in the shape and units of X."""
+        return self.reconstruct(X)
+
+    def corrupt(self, X: Any, *, random_state: int | np.random.RandomState | None = None) -> np.ndarray:
+        """What the encoder is given for X while training: corrupted, in the shape and units of X."""
+        samples = self._read(X)
+        seed = check_random_state(random_state).randint(2**31 - 1)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            corruption, real = self.module_.corruption, self.module_.real
+            return restore_shape(self, by_batch(self.module_, samples, lambda x: corruption(real(x))[0]))
+
+    def _read_target(self, target: Any, samples: np.ndarray) -> np.ndarray:
+        # Read as training data are, by a copy: the columns of the target need not have the names of the input's.
+        found = read_samples(type(self)(image_shape=self.image_shape), target, fitting=True)
+        if found.shape != samples.shape:
+            raise DataError(
+                f"the target has shape {found.shape} and X has {samples.shape}; each row of X needs its own target"
+            )
+        return found
+
+
+def restoring_network(info: DataInfo) -> str:
+    """Network for restoring rather than compressing: every scale of a picture is passed on."""
+    return "unet" if info.is_picture and min(info.shape[:2]) >= _SMALLEST_FOR_UNET else "mlp"
