@@ -38,8 +38,8 @@ def check_divisible(info: DataInfo) -> None:
     """Complain about data that have no pixels with neighbours."""
     if not info.is_picture or min(info.shape[:2]) < 4:
         raise ParameterError(
-            f"neighbour sub-sampling needs pictures of at least 4 x 4 pixels, and a sample here has shape {info.shape}; "
-            "pass image_shape=(H, W), or use method='blind_spot'"
+            f"neighbour sub-sampling needs pictures of at least 4 x 4 pixels, and a sample here has shape "
+            f"{info.shape}; pass image_shape=(H, W), or use method='blind_spot'"
         )
 
 
