@@ -49,11 +49,9 @@ class Attribute(Axis):
     n_negative: int
     accuracy: float
 
-    def measure(self, mean: np.ndarray, std: np.ndarray | None = None) -> AttributePosterior:
-        """Distribution of the attribute for codes N(mean, diag std²), both of shape (n, latent_dim)."""
-        value = self.value(mean)
-        spread = np.zeros_like(value) if std is None else np.sqrt(np.asarray(std, np.float64) ** 2 @ self.weights**2)
-        return AttributePosterior(value, spread)
+    def measure(self, mean: np.ndarray, variance: np.ndarray) -> AttributePosterior:
+        """Distribution of the attribute for codes N(mean, diag variance), both of shape (n, latent_dim)."""
+        return AttributePosterior(self.value(mean), np.sqrt(variance @ self.weights**2))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What a run keeps of it as tensors."""
@@ -192,9 +190,7 @@ def restore_attributes(
     shapes = {"weights": (latent_dim,), "direction": (latent_dim,), "offset": ()}
     expected = {f"{check_name(name)}/{key}": shape for name in records for key, shape in shapes.items()}
     found = {
-        name: array.shape
-        for name, array in arrays.items()
-        if array.dtype == np.float64 and np.isfinite(array).all()
+        name: array.shape for name, array in arrays.items() if array.dtype == np.float64 and np.isfinite(array).all()
     }
     if len(arrays) != len(expected) or found != expected:
         raise RunError(f"the attributes of a run must be finite float64 arrays of shapes {shapes}, one set for each")
@@ -207,4 +203,5 @@ def _restore(record: dict[str, Any], name: str, arrays: dict[str, np.ndarray]) -
     if len(record) != 3 or not whole or type(record["accuracy"]) is not float or not 0 <= record["accuracy"] <= 1:
         raise RunError("an attribute of a run has counts and an accuracy that cannot be")
     weights, direction = arrays[f"{name}/weights"], arrays[f"{name}/direction"]
-    return Attribute(weights, direction, arrays[f"{name}/offset"].item(), *counts, record["accuracy"])
+    offset = arrays[f"{name}/offset"].item()
+    return Attribute(weights, direction, offset, counts[0], counts[1], record["accuracy"])

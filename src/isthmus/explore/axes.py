@@ -77,10 +77,18 @@ def find_axis(est: BaseAutoencoder, along: Along, codes: np.ndarray | None = Non
     if isinstance(along, Axis):
         return along
     if isinstance(along, str):
-        return _attribute(est, along)
+        return known_attribute(est, along)
     direction = _direction(est, along)
     mean, sd = moments_along(est, direction / np.linalg.norm(direction), codes)
     return line(direction, mean, sd)
+
+
+def known_attribute(est: Any, name: str) -> Any:
+    """The attribute of this name that an estimator has."""
+    if name not in est.attributes_:
+        known = f"it has {', '.join(map(repr, est.attributes_))}" if est.attributes_ else "it has none yet"
+        raise ParameterError(f"the model has no attribute {name!r}; {known}; fit_attribute makes one from examples")
+    return est.attributes_[name]
 
 
 def name_of(along: Along) -> str:
@@ -93,8 +101,9 @@ def name_of(along: Along) -> str:
 def moments_along(est: BaseAutoencoder, unit: np.ndarray, codes: np.ndarray | None) -> tuple[np.ndarray, float]:
     """Mean code, and standard deviation along a unit vector: of ``codes``, else of the prior."""
     if codes is not None:
-        codes = np.asarray(codes, dtype=np.float64)
-        return codes.mean(0), float((codes @ unit).std())
+        # Not copied to float64 as a whole: codes may be wide.
+        along = codes @ unit.astype(codes.dtype)
+        return codes.mean(0, dtype=np.float64), float(along.std(dtype=np.float64))
     mean, scale = prior_moments(est)
     return mean, float(np.linalg.norm(scale.T @ unit if scale.ndim == 2 else scale * unit))
 
@@ -135,19 +144,13 @@ def as_code(est: BaseAutoencoder, given: Any) -> np.ndarray:
         raise DataError(f"neither a code of {est.latent_dim_} values nor a sample: {error}") from None
 
 
-def _attribute(est: BaseAutoencoder, name: str) -> Axis:
-    if name not in est.attributes_:
-        known = f"it has {', '.join(map(repr, est.attributes_))}" if est.attributes_ else "it has none yet"
-        raise ParameterError(f"the model has no attribute {name!r}; {known}; fit_attribute makes one from examples")
-    return est.attributes_[name]
-
-
 def _direction(est: BaseAutoencoder, along: Any) -> np.ndarray:
     width = est.latent_dim_
     if isinstance(along, Integral) and not isinstance(along, bool):
-        if not 0 <= along < width:
-            raise ParameterError(f"there is no latent {along}; the code has {width}, from 0 to {width - 1}")
-        return np.eye(1, width, int(along))[0]
+        latent = int(along)
+        if not 0 <= latent < width:
+            raise ParameterError(f"there is no latent {latent}; the code has {width}, from 0 to {width - 1}")
+        return np.eye(1, width, latent)[0]
     direction = np.asarray(along, dtype=np.float64)
     if direction.shape != (width,) or not np.isfinite(direction).all() or not direction.any():
         raise ParameterError(

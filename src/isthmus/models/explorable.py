@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from isthmus.errors import DataError
 from isthmus.explore.attributes import MOST_ATTRIBUTES, Attribute, AttributePosterior, Codes, check_name, find_attribute
-from isthmus.explore.axes import find_axis
+from isthmus.explore.axes import known_attribute
 
 
 class Explorable:
     """Attributes of samples, learned from a few examples. A base of `BaseAutoencoder`."""
 
     attributes_: dict[str, Attribute]
-
-    if TYPE_CHECKING:
-        transform: Callable[[Any], np.ndarray]
-        posterior: Callable[[Any], Any]
-        latent_dim_: int
 
     def fit_attribute(self, name: str, X_pos: Any, X_neg: Any) -> Explorable:
         """Learn an attribute, such as "smile", from examples that have it and examples that lack it.
@@ -53,7 +48,7 @@ class Explorable:
         check_name(name)
         if name not in self.attributes_ and len(self.attributes_) >= MOST_ATTRIBUTES:
             raise DataError(f"the model has {MOST_ATTRIBUTES} attributes already; delete some from attributes_")
-        self.attributes_[name] = find_attribute(self._codes(X_pos), self._codes(X_neg))
+        self.attributes_[name] = find_attribute(_codes(self, X_pos), _codes(self, X_neg))
         return self
 
     def attribute(self, name: str, X: Any) -> AttributePosterior:
@@ -77,14 +72,13 @@ class Explorable:
             With ``mean`` and ``std`` of shape (n,), and ``probability()`` of having it.
         """
         check_is_fitted(self)  # pyright: ignore[reportArgumentType]
-        attribute = find_axis(self, name)
-        mean, variance = self._codes(X)
-        return attribute.measure(mean, np.sqrt(variance))
+        return known_attribute(self, name).measure(*_codes(self, X))
 
-    def _codes(self, X: Any) -> Codes:
-        """Means and variances of the codes."""
-        if hasattr(self, "posterior"):
-            q = self.posterior(X)
-            return q.mean, q.std.astype(np.float64) ** 2
-        mean = self.transform(X)
-        return mean, np.zeros_like(mean)
+
+def _codes(estimator: Any, X: Any) -> Codes:
+    """Means and variances of the codes."""
+    if hasattr(estimator, "posterior"):
+        q = estimator.posterior(X)
+        return q.mean, q.std.astype(np.float64) ** 2
+    mean = estimator.transform(X)
+    return mean, np.zeros_like(mean)
