@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from isthmus.data.samples import Samples
 from isthmus.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
@@ -108,6 +109,14 @@ def moments_along(est: BaseAutoencoder, unit: np.ndarray, codes: np.ndarray | No
     return mean, float(np.linalg.norm(scale.T @ unit if scale.ndim == 2 else scale * unit))
 
 
+def spreads(est: BaseAutoencoder, codes: np.ndarray | None) -> np.ndarray:
+    """Standard deviation of every latent: over ``codes``, else in the prior."""
+    if codes is not None:
+        return codes.std(0, dtype=np.float64)
+    scale = prior_moments(est)[1]
+    return np.linalg.norm(scale, axis=1) if scale.ndim == 2 else scale
+
+
 def prior_moments(est: BaseAutoencoder) -> tuple[np.ndarray, np.ndarray]:
     """Mean of the prior, and its standard deviations (latent_dim,) or the factor L of its covariance L Lᵀ.
 
@@ -138,8 +147,11 @@ def as_code(est: BaseAutoencoder, given: Any) -> np.ndarray:
         if not np.isfinite(array).all():
             raise DataError("a code must be made of finite numbers")
         return array.astype(np.float64)
+    # With the names of the columns, so that nobody complains of their absence.
+    names = getattr(est, "feature_names_in_", None)
+    sample = Samples(array[None], "sample", feature_names=None if names is None else tuple(names))
     try:
-        return est.transform(array[None])[0].astype(np.float64)
+        return est.transform(sample)[0].astype(np.float64)
     except DataError as error:
         raise DataError(f"neither a code of {est.latent_dim_} values nor a sample: {error}") from None
 
