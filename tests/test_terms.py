@@ -16,7 +16,7 @@ from isthmus.core import Code, Composed, Step
 from isthmus.errors import ParameterError
 from isthmus.likelihoods import GaussianLikelihood
 from isthmus.priors import FittedGaussian, StandardNormal
-from isthmus.terms import KL, NLL, Term, kl_divergence, kl_per_latent
+from isthmus.terms import KL, NLL, SeenNLL, Term, kl_divergence, kl_per_latent
 
 # SciPy's frozen distributions, which its type stubs do not describe.
 normal: Any = stats.norm
@@ -254,3 +254,53 @@ class TestPriors:
         prior = self.fitted(np.random.default_rng(0).normal(size=(50, 2)))
         assert set(prior.state_dict()) == {"mean", "scale_tril"}
         assert prior.state_dict()["mean"].abs().max() > 0
+
+
+class TestSeenNLL:
+    """The cost of what the encoder could see."""
+
+    X = np.random.default_rng(0).normal(size=(40, 5)) * [1, 2, 0.5, 1, 3]
+    module = compose_linear(X, 1, GaussianLikelihood())
+
+    def masked(self, mask: Tensor) -> Step:
+        x = torch.tensor(self.X)
+        return self.module.complete(x, torch.where(mask, 0.0, x), mask, x)
+
+    def test_it_leaves_out_what_is_hidden_and_nothing_else(self):
+        mask = torch.rand(40, 5, generator=torch.Generator().manual_seed(0)) < 0.4
+        step = self.masked(mask)
+        scale = step.p.stddev
+        each = normal.logpdf(self.X, step.p.mean.detach(), scale.detach())
+        np.testing.assert_allclose(SeenNLL()(step).detach(), -(each * ~mask.numpy()).sum(1), rtol=1e-5)
+        torch.testing.assert_close(SeenNLL()(self.masked(mask & False)), NLL()(self.masked(mask & False)))
+        torch.testing.assert_close(SeenNLL()(self.masked(mask | True)), torch.zeros(40))
+
+    def test_without_a_mask_it_is_the_whole_cost(self):
+        whole = self.module.step(torch.tensor(self.X))
+        torch.testing.assert_close(SeenNLL()(whole), NLL()(whole))
+
+    @pytest.mark.parametrize("hidden", [[], [0], [1, 4], [0, 1, 2, 3, 4]])
+    def test_the_best_posterior_is_that_of_the_seen_values(self, hidden):
+        """For a linear Gaussian decoder: precision 1 + Σ w²/σ² over the seen values (Bishop, 2006, eq. 12.41)."""
+        x, mask = torch.tensor(self.X[:1]), torch.zeros(1, 5, dtype=torch.bool)
+        mask[0, hidden] = True
+        sd = self.module.decode(torch.zeros(1, 1)).stddev.detach().double()[0]
+        shift = self.module.decode(torch.zeros(1, 1)).mean.detach().double()[0]
+        slope = self.module.decode(torch.ones(1, 1)).mean.detach().double()[0] - shift
+        seen = ~mask[0]
+        precision = 1 + (slope[seen] ** 2 / sd[seen] ** 2).sum()
+        mean = (slope[seen] * (x[0] - shift)[seen] / sd[seen] ** 2).sum() / precision
+
+        # Over a grid of q, the cost plus the divergence is least at that posterior. Draws at ±1 are exact here.
+        def cost(m: Tensor, s: Tensor) -> Tensor:
+            nodes = torch.stack([m - s, m + s]).reshape(2, 1).float()
+            p = self.module.decode(nodes)
+            steps = Step(
+                x.expand(2, 5).float(), x, mask.expand(2, 5), Code(nodes), p, PRIORS["standard"], x, self.module
+            )
+            return SeenNLL()(steps).mean().double() + 0.5 * (m**2 + s**2 - 1) - s.log()
+
+        best = (mean, precision**-0.5)
+        least = cost(*best)
+        for dm, ds in ((0.05, 1), (-0.05, 1), (0, 1.1), (0, 1 / 1.1)):
+            assert cost(best[0] + dm, best[1] * ds) > least

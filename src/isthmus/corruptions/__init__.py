@@ -9,6 +9,7 @@ from isthmus.corruptions.masking import Block, Masking
 from isthmus.corruptions.neighbours import NeighbourPairs
 from isthmus.corruptions.salt_and_pepper import SaltAndPepper
 from isthmus.corruptions.shot import PoissonNoise, Speckle
+from isthmus.corruptions.sometimes import Sometimes
 from isthmus.corruptions.swap import FeatureSwap
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "NoisyTarget",
     "PoissonNoise",
     "SaltAndPepper",
+    "Sometimes",
     "Speckle",
 ]

@@ -9,12 +9,12 @@ from typing import Any, ClassVar, Literal, Unpack
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from isthmus.bottlenecks import DiagonalGaussian
-from isthmus.corruptions import Corruption
+from isthmus.corruptions import Corruption, Sometimes
 from isthmus.models.auto import choose_corruption
 from isthmus.models.base import Shared
 from isthmus.models.corrupting import Corrupting
 from isthmus.priors import StandardNormal
-from isthmus.terms import KL, NLL
+from isthmus.terms import KL, NLL, SeenNLL
 
 
 class VAE(Corrupting):
@@ -35,9 +35,10 @@ class VAE(Corrupting):
     free_bits : float
         Nats per latent and sample that cost nothing.
     corruption : str, Corruption, callable or None
-        Noise on the encoder's input while training, as for a `DenoisingAutoencoder`; the target stays clean (denoising
-        VAE; Im et al., 2017). The encoder learns to be unsure of what it cannot see: of what a "block" hides, say. The
-        bound and every other result are those of the data as they come.
+        Noise on the encoder's input while training, as for a `DenoisingAutoencoder`, on half of the samples: the target
+        stays clean (denoising VAE; Im et al., 2017). Of values that it hides ("masking", "block") nothing is asked
+        back, so that the encoder learns to be unsure of them. The bound and every other result are those of the data
+        as they come.
     noise : float or "auto"
         Strength of a corruption that is given by name.
     %(shared)s
@@ -87,7 +88,11 @@ class VAE(Corrupting):
 
     def recipe(self) -> dict[str, Any]:
         kl = KL(self.beta, self.kl_warmup, self.free_bits)
-        parts = {"bottleneck": DiagonalGaussian(), "prior": StandardNormal(), "terms": [NLL(), kl]}
-        if self.corruption is not None:
-            parts["corruption"] = choose_corruption(self.corruption, self.noise)
-        return parts
+        parts = {"bottleneck": DiagonalGaussian(), "prior": StandardNormal()}
+        if self.corruption is None:
+            return {**parts, "terms": [NLL(), kl]}
+        corruption = choose_corruption(self.corruption, self.noise)
+        if not isinstance(corruption, Sometimes):
+            # Half of the samples stay as they are: these are what the model is for.
+            corruption = Sometimes(corruption)
+        return {**parts, "terms": [SeenNLL(), kl], "corruption": corruption}

@@ -5,6 +5,7 @@ from isthmus.terms.consistency import NeighbourConsistency
 from isthmus.terms.kl import KL, kl_divergence, kl_per_latent
 from isthmus.terms.masked import MaskedNLL
 from isthmus.terms.nll import NLL
+from isthmus.terms.seen import SeenNLL
 from isthmus.terms.walkback import Walkback
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "NLL",
     "MaskedNLL",
     "NeighbourConsistency",
+    "SeenNLL",
     "Term",
     "Walkback",
     "kl_divergence",

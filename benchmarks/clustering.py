@@ -1,0 +1,91 @@
+"""Clusters against known classes: in pixels, in codes as they are, and in standardised and whitened codes.
+
+    python benchmarks/clustering.py
+    python benchmarks/clustering.py --mnist t10k-images-idx3-ubyte.gz
+
+Accuracy after the best one-to-one matching, normalised mutual information, adjusted Rand index: medians over the seeds
+of training and of the starts, and the range of the accuracy. The classes have no part in finding the clusters, nor in
+training: every model sees all rows without them. MNIST's labels must lie beside its pictures.
+"""
+
+import argparse
+import time
+from typing import Any
+
+import numpy as np
+from common import environment
+from sklearn.cluster import KMeans
+
+from isthmus import VAE, Autoencoder
+from isthmus.data import load
+from isthmus.evaluate.clustering import Clustering, cluster
+
+
+class Codes:
+    """Stands in for a model whose codes are given."""
+
+    def __init__(self, codes: np.ndarray) -> None:
+        self.codes = codes
+
+    def transform(self, X: Any) -> np.ndarray:
+        return self.codes
+
+    def inverse_transform(self, Z: np.ndarray) -> np.ndarray:
+        return Z
+
+
+def standardised(codes: np.ndarray) -> np.ndarray:
+    return (codes - codes.mean(0)) / codes.std(0)
+
+
+def whitened(codes: np.ndarray) -> np.ndarray:
+    left, scale, _ = np.linalg.svd(codes - codes.mean(0), full_matrices=False)
+    return left[:, scale > 1e-6 * scale[0]] * len(codes) ** 0.5
+
+
+def found(X: np.ndarray, n: int, width: int, epochs: int, seed: int) -> dict[tuple[str, str], Clustering]:
+    """Clusterings by representation and method."""
+    pixels = X.reshape(len(X), -1).astype(np.float64)
+    labels = KMeans(n, n_init=10, random_state=seed).fit_predict(pixels)
+    results = {("pixels", "k-means"): Clustering(labels, pixels[:n], pixels[:n])}
+    for name, model in (("autoencoder", Autoencoder(width)), ("VAE", VAE(width))):
+        model.set_params(max_epochs=epochs, random_state=seed).fit(X)
+        codes = model.transform(X).astype(np.float64)
+        results[name, "k-means"] = model.cluster(X, n, random_state=seed)
+        for how in (standardised, whitened):
+            results[name, f"k-means, {how.__name__} codes"] = _of(how(codes), n, "kmeans", seed)
+        results[name, "Gaussian mixture"] = model.cluster(X, n, method="gmm", random_state=seed)
+    return results
+
+
+def _of(codes: np.ndarray, n: int, method: Any, seed: int) -> Clustering:
+    stand_in: Any = Codes(codes)
+    return cluster(stand_in, codes, n, method, seed)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mnist", help="IDX file of pictures, with its labels beside it")
+    parser.add_argument("--rows", type=int, default=10_000, help="rows of MNIST, the first ones")
+    parser.add_argument("--width", type=int, default=8, help="latents")
+    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--seeds", type=int, default=5)
+    args = parser.parse_args()
+    samples = load(args.mnist or "digits")
+    X, y = np.asarray(samples.X[: args.rows]), np.asarray(samples.y)[: args.rows]
+    n = len(np.unique(y))
+    started = time.perf_counter()
+    runs = [found(X, n, args.width, args.epochs, seed) for seed in range(args.seeds)]
+    print(environment())
+    print(f"{samples.name}: {len(X)} rows, {n} clusters, {args.width} latents, {args.epochs} epochs", end="")
+    print(f", {args.seeds} seeds; {(time.perf_counter() - started) / args.seeds:.0f} s per seed\n")
+    print("| codes | method | accuracy (range) | NMI | ARI |\n| --- | --- | --- | --- | --- |")
+    for codes, method in runs[0]:
+        scores = [run[codes, method].scores(y) for run in runs]
+        accuracy, nmi, ari = (np.array([score[name] for score in scores]) for name in ("accuracy", "nmi", "ari"))
+        spread = f"{np.median(accuracy):.3f} ({accuracy.min():.3f} to {accuracy.max():.3f})"
+        print(f"| {codes} | {method} | {spread} | {np.median(nmi):.3f} | {np.median(ari):.3f} |")
+
+
+if __name__ == "__main__":
+    main()
