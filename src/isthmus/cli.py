@@ -13,6 +13,7 @@ _COMMANDS = {
     "fit": ("isthmus.commands.fit", "train a model on data and save it as a run folder"),
     "encode": ("isthmus.commands.use", "codes of data"),
     "reconstruct": ("isthmus.commands.use", "encode and decode data"),
+    "denoise": ("isthmus.commands.use", "restore noisy data"),
     "sample": ("isthmus.commands.use", "draw new data"),
     "score": ("isthmus.commands.use", "log-likelihood of each row, in nats"),
     "evaluate": ("isthmus.commands.use", "every metric that applies"),

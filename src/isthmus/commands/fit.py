@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shlex
 import sys
 import warnings
@@ -28,8 +29,9 @@ def run(command: str, args: list[str]) -> int:
         hint = f"did you mean {close[0]!r}?" if close else f"models are {', '.join(known)}"
         raise ParameterError(f"unknown model {args[0]!r}; {hint}")
     cls = known[args[0]]
-    config = _parser(cls).parse_args(args[1:])
-    _fit(cls, config)
+    parser = _parser(cls)
+    # Parts such as --network Conv --network.pool max become objects here.
+    _fit(cls, parser.instantiate(parser.parse_args(args[1:])))
     return 0
 
 
@@ -57,14 +59,22 @@ def _parser(cls) -> Parser:
     parser = Parser(prog=f"isthmus fit {cls.name}", description=summary(cls))
     parser.add_argument("data", type=str, help="built-in name, file, folder, openml:NAME or hf:NAME")
     parser.add_argument("--out", type=str, required=True, metavar="RUN", help="folder of the run")
+    if takes_target(cls):
+        text = "data that the model is to give back for each row of DATA, which are then taken to be corrupted already"
+        parser.add_argument("--target", type=str | None, metavar="DATA", help=text)
     parser.add_argument("--resume", action="store_true", help="continue a run that was interrupted or killed")
     parser.add_argument("--report", type=bool, default=True, help="write report.html")
     parser.add_argument("--quiet", action="store_true", help="no progress bar and no summary")
     parser.add_argument("--config", action="config", help="YAML file with options, as --print_config writes it")
     add_data_options(parser)
-    parser.add_class_arguments(cls, skip={"trainer", "verbose"})
-    parser.add_class_arguments(Trainer, "trainer", skip={"callbacks", "checkpoint", "resume"})
+    parser.add_class_arguments(cls, skip={"trainer", "verbose"}, instantiate=False)
+    parser.add_class_arguments(Trainer, "trainer", skip={"callbacks", "checkpoint", "resume"}, instantiate=False)
     return parser
+
+
+def takes_target(cls) -> bool:
+    """Whether a model can learn to turn one data set into another."""
+    return "target" in inspect.signature(cls.fit).parameters
 
 
 def _fit(cls, config) -> None:
@@ -76,6 +86,9 @@ def _fit(cls, config) -> None:
     _check_out(folder, resume=config.resume)
     options = data_options(config)
     samples = load(config.data, **options)
+    target = {}
+    if takes_target(cls) and config.target is not None:
+        target = {"target": load(config.target, **options)}
     trainer = Trainer(**vars(config.trainer), checkpoint=str(folder / _CHECKPOINT), resume=config.resume)
     own = {name: config[name] for name in cls._parameter_constraints if name in config and name != "trainer"}
     estimator = cls(**own, trainer=trainer, verbose=not config.quiet)
@@ -84,7 +97,7 @@ def _fit(cls, config) -> None:
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", IsthmusWarning)
-            estimator.fit(samples)
+            estimator.fit(samples, **target)
     except (KeyboardInterrupt, DivergedError) as error:
         if hasattr(estimator, "module_"):
             write_run(estimator, folder, source)

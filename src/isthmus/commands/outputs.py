@@ -15,7 +15,7 @@ from isthmus.files import atomic_write
 if TYPE_CHECKING:
     from isthmus.data.info import DataInfo
 
-_SHEET_SIDE = 512
+_SHEET_SIDE = 1024
 
 
 def write_array(path: Path, array: np.ndarray, names: list[str] | None) -> None:
@@ -33,8 +33,18 @@ def write_array(path: Path, array: np.ndarray, names: list[str] | None) -> None:
     atomic_write(path, _csv(table, names) if ending == ".csv" else _parquet(table, names))
 
 
-def write_pictures(path: Path, pictures: np.ndarray, info: DataInfo, *, columns: int | None = None) -> None:
-    """Write pictures (n, H, W[, C]) as one PNG sheet, enlarged to whole multiples if they are small."""
+def write_pictures(
+    path: Path,
+    pictures: np.ndarray,
+    info: DataInfo,
+    *,
+    columns: int | None = None,
+    span: tuple[float, float] | None = None,
+) -> None:
+    """Write pictures (n, H, W[, C]) as one PNG sheet, enlarged to whole multiples if they are small.
+
+    ``span`` is what black and white stand for; by default, the range of the training data.
+    """
     from PIL import Image
 
     if not info.is_picture:
@@ -45,7 +55,7 @@ def write_pictures(path: Path, pictures: np.ndarray, info: DataInfo, *, columns:
     columns = columns or int(np.ceil(np.sqrt(n)))
     rows = -(-n // columns)
     cells = np.full((rows * columns, height + 1, width + 1, *pictures.shape[3:]), 255, np.uint8)
-    cells[:n, :height, :width] = to_bytes(pictures, info)
+    cells[:n, :height, :width] = to_bytes(pictures, span or info.display_range)
     sheet = cells.reshape(rows, columns, height + 1, width + 1, -1).swapaxes(1, 2)
     sheet = sheet.reshape(rows * (height + 1), columns * (width + 1), -1)[:-1, :-1]
     picture = Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet)
@@ -56,9 +66,9 @@ def write_pictures(path: Path, pictures: np.ndarray, info: DataInfo, *, columns:
     atomic_write(path, buffer.getvalue())
 
 
-def to_bytes(pictures: np.ndarray, info: DataInfo) -> np.ndarray:
-    """Pictures in the data's own units to 0 … 255."""
-    low, high = info.display_range
+def to_bytes(pictures: np.ndarray, span: tuple[float, float]) -> np.ndarray:
+    """Pictures in the data's own units to 0 … 255, where ``span`` is black and white."""
+    low, high = span
     unit = (np.asarray(pictures, np.float64) - low) / max(high - low, 1e-12)
     return np.rint(np.clip(unit, 0, 1) * 255).astype(np.uint8)
 
