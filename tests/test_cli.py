@@ -236,7 +236,7 @@ def test_denoising_from_the_shell(capsys):
     rng = np.random.default_rng(0)
     for name in ("first.npy", "second.npy"):
         np.save(name, X + rng.normal(scale=50, size=X.shape).astype(np.float32))
-    options = ["--out", "run", "--max_epochs", "3", "--quiet", "--report", "false"]
+    options = ["--out", "run", "--max_epochs", "10", "--quiet", "--report", "false"]
     assert main(["fit", "noise2noise", "first.npy", "--target", "second.npy", *options]) == 0
     assert main(["denoise", "run", "first.npy", "--out", "restored.npy"]) == 0
     restored = np.load("restored.npy")
