@@ -246,7 +246,8 @@ def test_denoising_from_the_shell(capsys):
     assert main(["denoise", "run", "digits", "--corrupt", "--seed", "0", "--out", "triples.png"]) == 0
     assert "mean squared error against the clean data" in capsys.readouterr().out
     # Eight columns of pictures, and six.
-    assert Image.open("pairs.png").width > Image.open("triples.png").width > 0
+    with Image.open("pairs.png") as pairs, Image.open("triples.png") as triples:
+        assert pairs.width > triples.width
     assert "each row of X needs its own target" in complaint(
         capsys, "fit", "noise2noise", "first.npy", "--target", "faces:n=9", "--out", "other", *QUICK
     )
