@@ -17,6 +17,10 @@ _COMMANDS = {
     "sample": ("isthmus.commands.use", "draw new data"),
     "score": ("isthmus.commands.use", "log-likelihood of each row, in nats"),
     "evaluate": ("isthmus.commands.use", "every metric that applies"),
+    "traverse": ("isthmus.commands.explore", "walk along latents, or along an attribute such as a smile"),
+    "interpolate": ("isthmus.commands.explore", "walk from one row to another"),
+    "cluster": ("isthmus.commands.explore", "group rows by their codes"),
+    "animate": ("isthmus.commands.animate", "train a model, and show its reconstructions over the epochs"),
     "report": ("isthmus.commands.use", "write the HTML report of a run"),
     "models": ("isthmus.commands.listing", "what models there are, one line each"),
 }

@@ -24,6 +24,7 @@ from isthmus.core import Part
 from isthmus.corruptions import CustomCorruption
 from isthmus.data.info import DataInfo
 from isthmus.errors import IsthmusError, RunError
+from isthmus.explore.attributes import MOST_ATTRIBUTES, restore_attributes
 from isthmus.files import atomic_write, read_json, read_tensors, write_json, write_tensors
 from isthmus.models.auto import Choice
 from isthmus.networks import Scaling
@@ -78,6 +79,8 @@ def write_run(estimator: BaseAutoencoder, folder: Path, source: dict[str, Any] |
     params = _describe(estimator, source)
     tensors = {f"module/{name}": t for name, t in estimator.module_.state_dict().items()}
     tensors |= {f"array/{name}": torch.from_numpy(a) for name, a in estimator.fitted_arrays().items()}
+    for name, attribute in estimator.attributes_.items():
+        tensors |= {f"attribute/{name}/{key}": torch.from_numpy(a) for key, a in attribute.arrays().items()}
     write_tensors(_next(folder / WEIGHTS), tensors)
     atomic_write(_next(folder / HISTORY), _history_csv(estimator.history_).encode())
     params["files"] = {name: _seal(_next(folder / name)) for name in (WEIGHTS, HISTORY)}
@@ -158,6 +161,7 @@ def _describe(estimator: BaseAutoencoder, source: dict[str, Any] | None) -> dict
             "best_epoch": estimator.best_epoch_,
             "active_units": estimator.active_units_,
             "choices": {name: [choice.value, choice.reason] for name, choice in estimator.choices_.items()},
+            "attributes": {name: attribute.record() for name, attribute in estimator.attributes_.items()},
         },
         "versions": {
             "isthmus": isthmus.__version__,
@@ -190,14 +194,18 @@ def _rebuild(folder: Path, params: dict[str, Any]) -> BaseAutoencoder:
         estimator.module_ = module.setup(info, estimator.latent_dim_).eval()
     # What `fitted_arrays` adds is never more than a few copies of the weights.
     n_bytes = sum(tensor.numel() * tensor.itemsize for tensor in module.state_dict().values())
+    records = fitted.get("attributes", {})  # runs of earlier versions have none
+    n_bytes += _count(len(records), "attributes", most=MOST_ATTRIBUTES) * 8 * estimator.latent_dim_
     weights = _whole(folder / WEIGHTS, seal, most=4 * n_bytes + _MOST_HISTORY)
     tensors, _ = read_tensors(weights)
-    groups: dict[str, dict[str, torch.Tensor]] = {"module": {}, "array": {}}
+    groups: dict[str, dict[str, torch.Tensor]] = {"module": {}, "array": {}, "attribute": {}}
     for name, tensor in tensors.items():
         group, _, key = name.partition("/")
         groups[group][key] = tensor
     restore_module(module, groups["module"], str(weights))
-    estimator.restore_arrays({name: tensor.numpy() for name, tensor in groups["array"].items()})
+    arrays = {name: {key: t.numpy() for key, t in groups[name].items()} for name in ("array", "attribute")}
+    estimator.restore_arrays(arrays["array"])
+    estimator.attributes_ = restore_attributes(records, arrays["attribute"], estimator.latent_dim_)
     estimator.history_ = _read_history(_whole(folder / HISTORY, params["files"][HISTORY], most=_MOST_HISTORY))
     n_epochs = len(estimator.history_.get("epoch", []))
     estimator.best_epoch_ = _count(fitted["best_epoch"], "best_epoch", most=n_epochs)

@@ -6,8 +6,11 @@ import inspect
 import shlex
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from isthmus.commands.listing import summary
 from isthmus.commands.parsing import Parser, add_data_options, data_options
@@ -18,44 +21,10 @@ _CHECKPOINT = "checkpoint"
 
 def run(command: str, args: list[str]) -> int:
     """Train, save, report."""
-    from isthmus.models import models
-
     if not args or args[0] in ("-h", "--help"):
-        print(_overview())
+        print(overview("fit", "RUN", "Train a model on data and save it as a run folder with a report."))
         return 0 if args else 2
-    known = models()
-    if args[0] not in known:
-        close = get_close_matches(args[0], known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"models are {', '.join(known)}"
-        raise ParameterError(f"unknown model {args[0]!r}; {hint}")
-    cls = known[args[0]]
-    parser = _parser(cls)
-    # Parts such as --network Conv --network.pool max become objects here.
-    _fit(cls, parser.instantiate(parser.parse_args(args[1:])))
-    return 0
-
-
-def _overview() -> str:
-    from isthmus.models import models
-
-    lines = [f"  {name:<14} {summary(cls)}" for name, cls in models().items()]
-    return "\n".join(
-        [
-            "usage: isthmus fit MODEL DATA --out RUN [options]",
-            "",
-            "Train a model on data and save it as a run folder with a report.",
-            "",
-            "models:",
-            *lines,
-            "",
-            "`isthmus fit MODEL --help` lists the options of a model.",
-        ]
-    )
-
-
-def _parser(cls) -> Parser:
-    from isthmus.training import Trainer
-
+    cls = known_model(args[0])
     parser = Parser(prog=f"isthmus fit {cls.name}", description=summary(cls))
     parser.add_argument("data", type=str, help="built-in name, file, folder, openml:NAME or hf:NAME")
     parser.add_argument("--out", type=str, required=True, metavar="RUN", help="folder of the run")
@@ -64,12 +33,65 @@ def _parser(cls) -> Parser:
         parser.add_argument("--target", type=str | None, metavar="DATA", help=text)
     parser.add_argument("--resume", action="store_true", help="continue a run that was interrupted or killed")
     parser.add_argument("--report", type=bool, default=True, help="write report.html")
+    add_model_options(parser, cls)
+    _fit(cls, parse_model_options(parser, args[1:]))
+    return 0
+
+
+def known_model(name: str) -> Any:
+    """Class of the model with this name."""
+    from isthmus.models import models
+
+    known = models()
+    if name not in known:
+        close = get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"models are {', '.join(known)}"
+        raise ParameterError(f"unknown model {name!r}; {hint}")
+    return known[name]
+
+
+def overview(command: str, out: str, what: str) -> str:
+    """Help of a command that trains a model."""
+    from isthmus.models import models
+
+    lines = [f"  {name:<14} {summary(cls)}" for name, cls in models().items()]
+    return "\n".join(
+        [
+            f"usage: isthmus {command} MODEL DATA --out {out} [options]",
+            "",
+            what,
+            "",
+            "models:",
+            *lines,
+            "",
+            f"`isthmus {command} MODEL --help` lists the options of a model.",
+        ]
+    )
+
+
+def add_model_options(parser: Parser, cls: Any) -> None:
+    """Options of the data, the model and its training."""
+    from isthmus.training import Trainer
+
     parser.add_argument("--quiet", action="store_true", help="no progress bar and no summary")
     parser.add_argument("--config", action="config", help="YAML file with options, as --print_config writes it")
     add_data_options(parser)
     parser.add_class_arguments(cls, skip={"trainer", "verbose"}, instantiate=False)
     parser.add_class_arguments(Trainer, "trainer", skip={"callbacks", "checkpoint", "resume"}, instantiate=False)
-    return parser
+
+
+def parse_model_options(parser: Parser, args: list[str]) -> Any:
+    """What was asked for; parts such as ``--network Conv --network.pool max`` are objects."""
+    return parser.instantiate(parser.parse_args(args))
+
+
+def make_model(cls: Any, config: Any, **trainer_options: Any) -> Any:
+    """The estimator that the options describe."""
+    from isthmus.training import Trainer
+
+    trainer = Trainer(**vars(config.trainer), **trainer_options)
+    own = {name: config[name] for name in cls._parameter_constraints if name in config and name != "trainer"}
+    return cls(**own, trainer=trainer, verbose=not config.quiet)
 
 
 def takes_target(cls) -> bool:
@@ -80,7 +102,6 @@ def takes_target(cls) -> bool:
 def _fit(cls, config) -> None:
     from isthmus.data import load
     from isthmus.runs import PARAMS, write_run
-    from isthmus.training import Trainer
 
     folder = Path(config.out)
     _check_out(folder, resume=config.resume)
@@ -89,14 +110,11 @@ def _fit(cls, config) -> None:
     target = {}
     if takes_target(cls) and config.target is not None:
         target = {"target": load(config.target, **options)}
-    trainer = Trainer(**vars(config.trainer), checkpoint=str(folder / _CHECKPOINT), resume=config.resume)
-    own = {name: config[name] for name in cls._parameter_constraints if name in config and name != "trainer"}
-    estimator = cls(**own, trainer=trainer, verbose=not config.quiet)
+    estimator = make_model(cls, config, checkpoint=str(folder / _CHECKPOINT), resume=config.resume)
     source = {"data": config.data, "options": options}
     _make(folder)
     try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", IsthmusWarning)
+        with spoken_warnings():
             estimator.fit(samples, **target)
     except (KeyboardInterrupt, DivergedError) as error:
         if hasattr(estimator, "module_"):
@@ -108,8 +126,6 @@ def _fit(cls, config) -> None:
                 file=sys.stderr,
             )
         raise
-    for warning in caught:
-        print(f"isthmus: warning: {warning.message}", file=sys.stderr)
     write_run(estimator, folder, source)
     if config.report:
         from isthmus.report import write_report
@@ -117,6 +133,16 @@ def _fit(cls, config) -> None:
         write_report(estimator, samples, folder, run=config.out)
     if not config.quiet:
         print(_next_steps(config, folder / PARAMS))
+
+
+@contextmanager
+def spoken_warnings() -> Iterator[None]:
+    """Print warnings of ours as one line each, once all is done."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", IsthmusWarning)
+        yield
+    for warning in caught:
+        print(f"isthmus: warning: {warning.message}", file=sys.stderr)
 
 
 def _check_out(folder: Path, *, resume: bool) -> None:

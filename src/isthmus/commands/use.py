@@ -10,27 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isthmus.commands.outputs import write_array, write_pictures
-from isthmus.commands.parsing import Parser, add_data_options, data_options
+from isthmus.commands.runs import TABLES, run_parser, run_samples
 from isthmus.errors import ParameterError
 
 if TYPE_CHECKING:
-    from isthmus.data import Samples
     from isthmus.models.base import BaseAutoencoder
 
-_TABLES = (".csv", ".tsv", ".parquet")
 _MOST_PAIRS = 32
 
 
 def run(command: str, args: list[str]) -> int:
     """Parse the options of ``command``, load run and data, and act."""
     action, description, takes_data = _ACTIONS[command]
-    parser = Parser(prog=f"isthmus {command}", description=description)
-    parser.add_argument("run", type=str, help="run folder, as `isthmus fit --out` makes it")
-    if takes_data:
-        optional = command == "report"
-        text = "data, as for `isthmus fit`" + ("; by default what the run was fitted on" if optional else "")
-        parser.add_argument("data", type=str, nargs="?" if optional else None, help=text)
-        add_data_options(parser)
+    default = "what the run was fitted on" if command == "report" else None
+    parser = run_parser(command, description, takes_data=takes_data, default=default)
     for names, options in _OPTIONS[command]:
         parser.add_argument(*names, **options)
     config = parser.parse_args(args)
@@ -40,36 +33,14 @@ def run(command: str, args: list[str]) -> int:
     return 0
 
 
-def _samples(estimator: BaseAutoencoder, config: Any) -> Samples:
-    """Data of the command, read the way that the run's own data were."""
-    from isthmus.data import load
-    from isthmus.runs import run_source
-
-    source = run_source(config.run)
-    given = data_options(config)
-    data = config.data
-    if data is None:
-        if source is None:
-            raise ParameterError("the run does not say what it was fitted on; name the data: isthmus report RUN DATA")
-        data = source["data"]
-        return load(data, **{**source["options"], **given})
-    remembered = source["options"] if source else {}
-    if Path(data).is_dir() or Path(data).suffix.lower() in (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif"):
-        given = {**{name: remembered[name] for name in ("resize", "grey") if name in remembered}, **given}
-    names = getattr(estimator, "feature_names_in_", None)
-    if names is not None and Path(data).suffix.lower() in _TABLES and "columns" not in given:
-        given["columns"] = list(names)
-    return load(data, **given)
-
-
 def _encode(estimator: BaseAutoencoder, config: Any) -> None:
-    codes = estimator.transform(_samples(estimator, config))
+    codes = estimator.transform(run_samples(estimator, config))
     write_array(Path(config.out), codes, list(estimator.get_feature_names_out()))
     print(f"{config.out}: codes of shape {codes.shape}")
 
 
 def _reconstruct(estimator: BaseAutoencoder, config: Any) -> None:
-    samples = _samples(estimator, config)
+    samples = run_samples(estimator, config)
     decoded = estimator.reconstruct(samples)
     out = Path(config.out)
     if out.suffix.lower() == ".png":
@@ -90,7 +61,7 @@ def _denoise(estimator: BaseAutoencoder, config: Any) -> None:
             f"this model ({type(estimator).__name__}) was not trained to denoise; fit one that is, such as "
             "`isthmus fit denoising`"
         )
-    X = np.asarray(_samples(estimator, config).X)
+    X = np.asarray(run_samples(estimator, config).X)
     noisy = estimator.corrupt(X, random_state=config.seed) if config.corrupt else X
     restored = estimator.denoise(noisy)
     stages = [X, noisy, restored] if config.corrupt else [noisy, restored]
@@ -100,8 +71,8 @@ def _denoise(estimator: BaseAutoencoder, config: Any) -> None:
         sheet = np.stack(shown, axis=1).reshape(-1, *estimator.info_.shape)
         # The noise reaches beyond the range of what lies under it, which is what there is to see.
         clean = np.quantile(restored, [0.001, 0.999]).tolist()
-        span = estimator.info_.display_range if estimator.info_.dtype == "uint8" else (clean[0], clean[1])
-        write_pictures(out, sheet, estimator.info_, columns=len(stages) * (8 // len(stages)), span=span)
+        limits = estimator.info_.display_range if estimator.info_.dtype == "uint8" else (clean[0], clean[1])
+        write_pictures(out, sheet, estimator.info_, columns=len(stages) * (8 // len(stages)), limits=limits)
         names = "the clean one, the noisy one and the restored one" if config.corrupt else "noisy and restored"
         print(f"{out}: the first {len(shown[0])} samples, each as {names}, from left to right")
     else:
@@ -123,7 +94,7 @@ def _sample(estimator: BaseAutoencoder, config: Any) -> None:
 
 
 def _score(estimator: BaseAutoencoder, config: Any) -> None:
-    samples = _samples(estimator, config)
+    samples = run_samples(estimator, config)
     if config.n_samples is None:
         scores, what = estimator.score_samples(samples), "score"
     else:
@@ -142,7 +113,7 @@ def _evaluate(estimator: BaseAutoencoder, config: Any) -> None:
     from isthmus.evaluate.metrics import METRICS
     from isthmus.files import write_json
 
-    metrics = estimator.evaluate(_samples(estimator, config))
+    metrics = estimator.evaluate(run_samples(estimator, config))
     if config.json:
         print(json.dumps(metrics))
     else:
@@ -155,7 +126,7 @@ def _evaluate(estimator: BaseAutoencoder, config: Any) -> None:
 def _report(estimator: BaseAutoencoder, config: Any) -> None:
     from isthmus.report import write_report
 
-    samples = _samples(estimator, config)
+    samples = run_samples(estimator, config)
     print(write_report(estimator, samples, Path(config.run), run=config.run))
 
 
@@ -165,7 +136,7 @@ def _feature_names(estimator: BaseAutoencoder) -> list[str] | None:
 
 
 def _is_table(path: str) -> bool:
-    return Path(path).suffix.lower() in _TABLES
+    return Path(path).suffix.lower() in TABLES
 
 
 def _out(text: str, *, required: bool = True) -> tuple[tuple[str, ...], dict[str, Any]]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import numpy as np
 
+from isthmus.data._drawing import resolve_factors
 from isthmus.data.samples import Samples
 from isthmus.errors import DataSourceError, ParameterError
 
 _Options = dict[str, tuple[int, int, int]]  # name -> default, smallest, largest
+_Limits = tuple[float, float]
 _FACES: _Options = {
     "n": (2000, 1, 1_000_000),
     "size": (32, 8, 512),
@@ -34,7 +36,8 @@ def load_builtin(source: str) -> Samples:
         * ``shapes``: squares, ellipses and hearts with known factors, the shape as ``y``;
           ``n=2000``, ``size=32``, ``seed=0``.
 
-        Options follow a colon and are separated by commas: ``faces:n=500,size=64``.
+        Options follow a colon and are separated by commas: ``faces:n=500,size=64``. A factor of faces or shapes can
+        be fixed, or held in a range: ``faces:n=25,smile=0.5..1,light=0``. The other factors stay what they were.
 
     Returns
     -------
@@ -57,7 +60,12 @@ def load_builtin(source: str) -> Samples:
     if name not in _MAKERS:
         raise DataSourceError(f"There is no built-in data set '{name}'; the built-in names are {', '.join(BUILTINS)}.")
     make, options = _MAKERS[name]
-    return make(source, **_parse(name, text, options))
+    ranges = _ranges(name)
+    items = [tuple(part.strip() for part in item.partition("=")) for item in text.split(",")] if text else []
+    chosen = {key: _limits(name, key, value, *ranges[key]) for key, _, value in items if key in ranges}
+    rest = [(key, value) for key, _, value in items if key not in ranges]
+    values = _parse(name, rest, options)
+    return make(source, **values, **({"chosen": chosen} if ranges else {}))
 
 
 def is_builtin(source: str) -> bool:
@@ -65,13 +73,13 @@ def is_builtin(source: str) -> bool:
     return source.partition(":")[0] in _MAKERS
 
 
-def _parse(name: str, text: str, options: _Options) -> dict[str, int]:
+def _parse(name: str, items: list[tuple[str, str]], options: _Options) -> dict[str, int]:
     values = {key: default for key, (default, _, _) in options.items()}
-    for item in text.split(",") if text else ():
-        key, _, value = (part.strip() for part in item.partition("="))
+    for key, value in items:
         if key not in options:
             takes = f"takes {', '.join(f'{k}=' for k in options)}" if options else "takes no options"
-            raise ParameterError(f"'{name}' has no option '{key}': it {takes}.")
+            factors = f" and the factors {', '.join(_ranges(name))}" if options else ""
+            raise ParameterError(f"'{name}' has no option '{key}': it {takes}{factors}.")
         values[key] = _whole(name, key, value, *options[key][1:])
     if values.get("channels") == 2:
         raise ParameterError(f"'{name}' has channels=2: use 1 for grey or 3 for colour.")
@@ -84,6 +92,38 @@ def _whole(name: str, key: str, value: str, low: int, high: int) -> int:
     return int(value)
 
 
+def _ranges(name: str) -> Mapping[str, tuple[float, float]]:
+    """Range of each factor of a data set that is drawn."""
+    from isthmus.data.faces import FACE_RANGES
+    from isthmus.data.shapes import SHAPE_RANGES
+
+    return {"faces": FACE_RANGES, "shapes": SHAPE_RANGES}.get(name, {})
+
+
+def _limits(name: str, key: str, value: str, low: float, high: float) -> _Limits:
+    """Both ends of ``0.5..1``, or one number twice."""
+    first, dots, last = value.partition("..")
+    try:
+        ends = float(first), float(last if dots else first)
+    except ValueError:
+        ends = (1.0, 0.0)
+    if not low <= ends[0] <= ends[1] <= high:
+        raise ParameterError(
+            f"'{name}' has {key}={value}: use a number from {low:g} to {high:g}, or two as in {low:g}..{high:g}."
+        )
+    return ends
+
+
+def _factors(chosen: dict[str, _Limits], n: int, seed: int, ranges: Mapping[str, _Limits]) -> dict[str, np.ndarray]:
+    """Values of the chosen factors: what would be drawn anyway, moved into the limits."""
+    drawn = resolve_factors(n, seed, None, ranges)
+    values = {}
+    for name, (low, high) in chosen.items():
+        start, end = ranges[name]
+        values[name] = low + (high - low) * (drawn[name] - start) / (end - start)
+    return values
+
+
 def _digits(name: str) -> Samples:
     from sklearn.datasets import load_digits
 
@@ -92,17 +132,19 @@ def _digits(name: str) -> Samples:
     return Samples(X, name, y=np.asarray(data["target"]))
 
 
-def _faces(name: str, n: int, size: int, channels: Literal[1, 3], seed: int) -> Samples:
-    from isthmus.data.faces import faces
+def _faces(name: str, n: int, size: int, channels: Literal[1, 3], seed: int, chosen: dict[str, _Limits]) -> Samples:
+    from isthmus.data.faces import FACE_RANGES, faces
 
-    X, factors = faces(n, size, channels=channels, random_state=seed, return_factors=True)
+    given = _factors(chosen, n, seed, FACE_RANGES)
+    X, factors = faces(n, size, channels=channels, random_state=seed, factors=given, return_factors=True)
     return Samples(X, name, factors=factors)
 
 
-def _shapes(name: str, n: int, size: int, seed: int) -> Samples:
-    from isthmus.data.shapes import shapes
+def _shapes(name: str, n: int, size: int, seed: int, chosen: dict[str, _Limits]) -> Samples:
+    from isthmus.data.shapes import SHAPE_RANGES, shapes
 
-    X, factors = shapes(n, size, random_state=seed, return_factors=True)
+    given = _factors(chosen, n, seed, SHAPE_RANGES)
+    X, factors = shapes(n, size, random_state=seed, factors=given, return_factors=True)
     return Samples(X, name, y=factors["shape"], factors=factors)
 
 

@@ -284,7 +284,13 @@ def feature_histograms(data: np.ndarray, samples: np.ndarray, names: Sequence[st
     return figure
 
 
-def response_maps(responses: np.ndarray, steps: np.ndarray, titles: Sequence[str], names: Sequence[str]) -> Figure:
+def response_maps(
+    responses: np.ndarray,
+    steps: np.ndarray,
+    titles: Sequence[str],
+    names: Sequence[str],
+    xlabel: str = "move of the latent, in sd",
+) -> Figure:
     """How features answer to each latent.
 
     Parameters
@@ -295,6 +301,8 @@ def response_maps(responses: np.ndarray, steps: np.ndarray, titles: Sequence[str
         Where the latent was moved to, in standard deviations of its code.
     titles, names : sequence of str
         Latents and features.
+    xlabel : str
+        What the steps are.
     """
     n_rows = -(-len(titles) // 4)
     n_columns = -(-len(titles) // n_rows)
@@ -319,6 +327,6 @@ def response_maps(responses: np.ndarray, steps: np.ndarray, titles: Sequence[str
         style_axes(axes, title=titles[i])
         axes.spines[:].set_visible(False)
         axes.set_yticks(range(len(names)), [plain(short(name)) for name in names])
-    figure.supxlabel("move of the latent, in sd", fontsize=LABEL, color=INK)
+    figure.supxlabel(xlabel, fontsize=LABEL, color=INK)
     colorbar(figure, image, panels.ravel().tolist(), "change, in sd")
     return figure

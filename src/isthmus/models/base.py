@@ -23,6 +23,7 @@ from isthmus.errors import DataError, ParameterError, RunError
 from isthmus.evaluate.metrics import evaluate
 from isthmus.likelihoods import Likelihood
 from isthmus.models.auto import Choice
+from isthmus.models.explorable import Explorable
 from isthmus.models.fitting import fit_module
 from isthmus.models.inference import Posterior, by_batch, rebuild, score_rows, weigh_rows
 from isthmus.models.inputs import read_samples, restore_shape
@@ -71,7 +72,9 @@ _FITTED_DOC = """module_ : Composed
     latent_dim_, best_epoch_, active_units_ : int
         Width of the code; epoch whose weights were kept; latents that vary with the data.
     choices_ : dict
-        What "auto" came to, and why."""
+        What "auto" came to, and why.
+    attributes_ : dict
+        What `fit_attribute` has found."""
 
 
 def _is_stochastic(estimator: BaseAutoencoder) -> bool:
@@ -82,7 +85,7 @@ def _is_stochastic(estimator: BaseAutoencoder) -> bool:
     )
 
 
-class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Base of every variant. A subclass is a recipe: its parameters, and the parts that they pick.
 
     A subclass defines ``name`` (its name on the command line), ``__init__`` (which passes ``**shared`` on) and

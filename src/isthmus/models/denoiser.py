@@ -5,20 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
-from sklearn.utils import check_random_state
 
 from isthmus.data.info import DataInfo
 from isthmus.errors import DataError
-from isthmus.models.base import BaseAutoencoder
+from isthmus.models.corrupting import Corrupting
 from isthmus.models.fitting import fit_module
-from isthmus.models.inference import by_batch
-from isthmus.models.inputs import read_samples, restore_shape
+from isthmus.models.inputs import read_samples
 
 _SMALLEST_FOR_UNET = 8
 
 
-class Denoiser(BaseAutoencoder):
+class Denoiser(Corrupting):
     """Base of the variants whose input is corrupted. Registers no model of its own."""
 
     prevents_identity = True
@@ -55,15 +52,6 @@ class Denoiser(BaseAutoencoder):
     def denoise(self, X: Any) -> np.ndarray:
         """Restore noisy data: the mean of p(x|z) at the code of the noisy sample, in the shape and units of X."""
         return self.reconstruct(X)
-
-    def corrupt(self, X: Any, *, random_state: int | np.random.RandomState | None = None) -> np.ndarray:
-        """What the encoder is given for X while training: corrupted, in the shape and units of X."""
-        samples = self._read(X)
-        seed = check_random_state(random_state).randint(2**31 - 1)
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            corruption, real = self.module_.corruption, self.module_.real
-            return restore_shape(self, by_batch(self.module_, samples, lambda x: corruption(real(x))[0]))
 
     def _read_target(self, target: Any, samples: np.ndarray) -> np.ndarray:
         # Read as training data are, by a copy: the columns of the target need not have the names of the input's.

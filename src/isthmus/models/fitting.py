@@ -115,7 +115,7 @@ def prepare(estimator: BaseAutoencoder, info: DataInfo, seed: int) -> tuple[int,
         module = estimator.compose({"network": network, "likelihood": likelihood, "scaling": scaling})
         estimator.module_ = module.setup(info, latent_dim)
     estimator.info_, estimator.latent_dim_ = info, latent_dim
-    estimator.history_, estimator.best_epoch_ = {}, 0
+    estimator.history_, estimator.best_epoch_, estimator.attributes_ = {}, 0, {}
     choices = {"latent_dim": width, "likelihood": likely, "scaling": scaled, "network": networked}
     for name in [name for name, wish in wishes.items() if wish is not getattr(estimator, name)]:
         choices[name] = replace(choices[name], reason=f"what makes a {type(estimator).__name__}")

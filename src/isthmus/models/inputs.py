@@ -53,7 +53,7 @@ def read_samples(estimator: Any, X: Any, *, fitting: bool) -> np.ndarray:
         raise DataTypeError(str(error)) from None
     except ValueError as error:
         raise DataError(str(error)) from None
-    array = _known_dtype(array)
+    array = known_dtype(array)
     if estimator.image_shape is None:
         return array
     shape = _image_shape(estimator.image_shape, array[0].size)
@@ -157,6 +157,7 @@ def _image_shape(image_shape: Any, n_features: int) -> tuple[int, ...]:
     return shape
 
 
-def _known_dtype(array: np.ndarray) -> np.ndarray:
+def known_dtype(array: np.ndarray) -> np.ndarray:
+    """The array in a dtype that torch knows, and that holds all its values."""
     name = "longdouble" if array.dtype == np.longdouble and array.dtype.itemsize > 8 else array.dtype.name
     return array.astype(_WIDER.get(name, array.dtype.newbyteorder("=")), copy=False)

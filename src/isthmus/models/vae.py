@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Real
 from typing import Any, ClassVar, Literal, Unpack
 
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from isthmus.bottlenecks import DiagonalGaussian
-from isthmus.models.base import BaseAutoencoder, Shared
+from isthmus.corruptions import Corruption
+from isthmus.models.auto import choose_corruption
+from isthmus.models.base import Shared
+from isthmus.models.corrupting import Corrupting
 from isthmus.priors import StandardNormal
 from isthmus.terms import KL, NLL
 
 
-class VAE(BaseAutoencoder):
+class VAE(Corrupting):
     """Variational autoencoder: a code with a distribution, from which new data can be drawn.
 
     Maximises the evidence lower bound E_q[log p(x|z)] − β KL(q(z|x) ‖ N(0, I)), with a Gaussian posterior sampled
@@ -30,6 +34,12 @@ class VAE(BaseAutoencoder):
         Share of the training, in [0, 1], over which that weight grows from 0, against collapse.
     free_bits : float
         Nats per latent and sample that cost nothing.
+    corruption : str, Corruption, callable or None
+        Noise on the encoder's input while training, as for a `DenoisingAutoencoder`; the target stays clean (denoising
+        VAE; Im et al., 2017). The encoder learns to be unsure of what it cannot see: of what a "block" hides, say. The
+        bound and every other result are those of the data as they come.
+    noise : float or "auto"
+        Strength of a corruption that is given by name.
     %(shared)s
 
     Attributes
@@ -49,10 +59,12 @@ class VAE(BaseAutoencoder):
     name = "vae"
     prevents_identity = True
     _parameter_constraints: ClassVar = {
-        **BaseAutoencoder._parameter_constraints,
+        **Corrupting._parameter_constraints,
         "beta": [Interval(Real, 0, None, closed="left")],
         "kl_warmup": [Interval(Real, 0, 1, closed="both")],
         "free_bits": [Interval(Real, 0, None, closed="left")],
+        "corruption": [str, Corruption, callable, None],
+        "noise": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
     }
 
     def __init__(
@@ -62,13 +74,20 @@ class VAE(BaseAutoencoder):
         beta: float = 1.0,
         kl_warmup: float = 0.0,
         free_bits: float = 0.0,
+        corruption: str | Corruption | Callable | None = None,
+        noise: float | Literal["auto"] = "auto",
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(latent_dim, **shared)
         self.beta = beta
         self.kl_warmup = kl_warmup
         self.free_bits = free_bits
+        self.corruption = corruption
+        self.noise = noise
 
     def recipe(self) -> dict[str, Any]:
         kl = KL(self.beta, self.kl_warmup, self.free_bits)
-        return {"bottleneck": DiagonalGaussian(), "prior": StandardNormal(), "terms": [NLL(), kl]}
+        parts = {"bottleneck": DiagonalGaussian(), "prior": StandardNormal(), "terms": [NLL(), kl]}
+        if self.corruption is not None:
+            parts["corruption"] = choose_corruption(self.corruption, self.noise)
+        return parts

@@ -9,6 +9,9 @@ import numpy as np
 
 from isthmus.evaluate.metrics import METRICS
 from isthmus.explore import figures, pictures
+from isthmus.explore.axes import REACH, find_axis
+from isthmus.explore.walk_figures import MOST_FEATURES, draw_walks
+from isthmus.explore.walks import places
 from isthmus.report.elements import Plate, Section, Table, number
 from isthmus.report.findings import find
 from isthmus.report.view import LIKELIHOOD_DRAWS
@@ -16,9 +19,8 @@ from isthmus.report.view import LIKELIHOOD_DRAWS
 if TYPE_CHECKING:
     from isthmus.report.view import View
 
-MOST_FEATURES, MOST_LATENTS = 12, 8
+MOST_LATENTS = 8
 PER_GROUP = 4
-REACH = 2.5
 
 
 def reconstructions(view: View) -> Section:
@@ -184,11 +186,8 @@ def samples(view: View) -> Section:
 def traversal(view: View) -> Section:
     """What each latent does."""
     moved = view.most_active[:MOST_LATENTS]
-    steps = np.linspace(-REACH, REACH, 11)
-    mean, sd = view.codes.mean(0), view.codes.std(0)
-    codes = np.repeat(mean[None], len(moved) * len(steps), axis=0).reshape(len(moved), len(steps), -1)
-    for i, k in enumerate(moved):
-        codes[i, :, k] += steps * sd[k]
+    steps, start = places(REACH, 11), view.codes.mean(0)
+    codes = np.stack([find_axis(view.estimator, int(k), view.codes).place(start, steps) for k in moved])
     decoded = view.decode(codes.reshape(-1, codes.shape[-1]))
     many = "" if len(moved) == view.estimator.latent_dim_ else f" The {len(moved)} most active are shown."
     section = Section(
@@ -199,23 +198,20 @@ def traversal(view: View) -> Section:
     )
     labels = [f"latent {k}" for k in moved]
     alt = f"Decoded codes as each of {len(moved)} latents moves"
-    if view.info.is_picture:
-        tiles = view.colours(decoded)
-        tiles = tiles.reshape(len(moved), len(steps), *tiles.shape[1:])
-        marks = [f"{step:+.1f}".replace("-", "−") if j % 5 == 0 and step else "" for j, step in enumerate(steps)]
-        marks[len(steps) // 2] = "mean"
-        figure = pictures.picture_table(tiles, row_labels=labels, column_labels=marks)
-        section.plates.append(Plate("traversal", figure, alt))
-        return section
-    responses = decoded.reshape(len(moved), len(steps), -1)
-    responses = (responses - responses[:, len(steps) // 2, None]) / view.feature_sd
-    strongest = np.argsort(np.abs(responses).max((0, 1)))[::-1][:MOST_FEATURES]
-    chosen = np.sort(strongest)
-    names = [view.feature_names[j] for j in chosen]
-    figure = figures.response_maps(responses[:, :, chosen].transpose(0, 2, 1), steps, labels, names)
-    caption = "Red: the column rises above its value at the mean code; blue: it falls below."
-    if len(chosen) < view.info.n_values:
-        caption += f" The {len(chosen)} of {view.info.n_values:,} columns that answer most."
+    figure = draw_walks(
+        view.estimator,
+        decoded.reshape(len(moved), len(steps), *decoded.shape[1:]),
+        labels,
+        steps,
+        middle="mean",
+        feature_sd=view.feature_sd,
+        feature_names=view.feature_names,
+    )
+    caption = ""
+    if not view.info.is_picture:
+        caption = "Red: the column rises above its value at the mean code; blue: it falls below."
+        if view.info.n_values > MOST_FEATURES:
+            caption += f" The {MOST_FEATURES} of {view.info.n_values:,} columns that answer most."
     section.plates.append(Plate("traversal", figure, alt, caption))
     return section
 
