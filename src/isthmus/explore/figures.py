@@ -136,26 +136,11 @@ def latent_scatter(
     spread = np.ptp(codes, axis=0)
     if spread.max() < 4 * spread.min():
         axes.set_aspect("equal", adjustable="datalim")
-    dot: dict[str, Any] = {
-        "s": 16 if len(codes) < 600 else 9,
-        "alpha": 0.75,
-        "linewidths": 0,
-        "rasterized": True,
-    }
-    if labels is None:
-        axes.scatter(*codes.T, color=FIRST, **dot)
-    elif labels.names:
-        for i, name in enumerate(labels.names):
-            points = codes[labels.values == i]
-            axes.scatter(*points.T, color=CLASSES[i], label=plain(name), **dot)
-            _name_cloud(axes, points, name)
-    else:
-        missing = ~np.isfinite(labels.values)
-        axes.scatter(*codes[missing].T, color=MUTED, **dot)
-        points = axes.scatter(*codes[~missing].T, c=labels.values[~missing], cmap=sequential(), **dot)
+    points = draw_codes(axes, codes, labels)
+    if points is not None:
         colorbar(figure, points, axes, label_name)
     if prior is not None:
-        _ellipses(axes, *prior)
+        draw_prior(axes, *prior)
     if prior is not None or (labels is not None and labels.names):
         axes.legend(
             loc="center left",
@@ -166,6 +151,32 @@ def latent_scatter(
             markerscale=2.0,
         )
     return figure
+
+
+def draw_codes(axes: Axes, codes: np.ndarray, labels: Labels | None = None, *, names: bool = True) -> Any:
+    """Draw codes (n, 2) as points; returns what a colour bar needs if the labels are continuous.
+
+    The ``names`` of classes are written where most of each lies.
+    """
+    dot: dict[str, Any] = {
+        "s": 16 if len(codes) < 600 else 9,
+        "alpha": 0.75,
+        "linewidths": 0,
+        "rasterized": True,
+    }
+    if labels is None:
+        axes.scatter(*codes.T, color=FIRST, **dot)
+        return None
+    if labels.names:
+        for i, name in enumerate(labels.names):
+            points = codes[labels.values == i]
+            axes.scatter(*points.T, color=CLASSES[i], label=plain(name), **dot)
+            if names:
+                _name_cloud(axes, points, name)
+        return None
+    missing = ~np.isfinite(labels.values)
+    axes.scatter(*codes[missing].T, color=MUTED, **dot)
+    return axes.scatter(*codes[~missing].T, c=labels.values[~missing], cmap=sequential(), **dot)
 
 
 def _name_cloud(axes: Axes, points: np.ndarray, name: str) -> None:
@@ -188,7 +199,8 @@ def _name_cloud(axes: Axes, points: np.ndarray, name: str) -> None:
     )
 
 
-def _ellipses(axes: Axes, mean: np.ndarray, sd: np.ndarray) -> None:
+def draw_prior(axes: Axes, mean: np.ndarray, sd: np.ndarray) -> None:
+    """Rings at one and two standard deviations of the prior."""
     from matplotlib.patches import Ellipse
 
     for k, style in ((1, "-"), (2, "--")):

@@ -45,8 +45,9 @@ def traversal_figure(
     """
     walks = np.stack([traverse(est, way, X=X, start=start, reach=reach, steps=steps) for way in along])
     names = list(labels) or [name_of(way) for way in along]
-    middle = "mean" if start is None else "0"
-    return draw_walks(est, walks, names, places(reach, steps), middle=middle, feature_sd=_feature_sd(est, X))
+    at = places(reach, steps)
+    marks = place_marks(at, middle="mean" if start is None else "0")
+    return draw_walks(est, walks, names, at, marks=marks, feature_sd=_feature_sd(est, X))
 
 
 def interpolation_figure(
@@ -60,8 +61,9 @@ def interpolation_figure(
     """Rows of interpolations, one for each pair of samples or codes, as of `isthmus.explore.interpolate`."""
     walks = np.stack([interpolate(est, a, b, steps=steps, kind=kind) for a, b in pairs])
     names = list(labels) or [f"pair {i}" for i in range(len(pairs))]
-    at = np.linspace(0, 1, steps)
-    return draw_walks(est, walks, names, at, xlabel="share of the way", reference=0, feature_sd=_feature_sd(est, None))
+    at, marks = np.linspace(0, 1, steps), ["start", *[""] * (steps - 2), "end"]
+    units = _feature_sd(est, None)
+    return draw_walks(est, walks, names, at, marks=marks, xlabel="share of the way", reference=0, feature_sd=units)
 
 
 def draw_walks(
@@ -70,7 +72,7 @@ def draw_walks(
     labels: Sequence[str],
     at: np.ndarray,
     *,
-    middle: str = "",
+    marks: Sequence[str] = (),
     reference: int | None = None,
     feature_sd: np.ndarray,
     feature_names: Sequence[str] | None = None,
@@ -88,8 +90,8 @@ def draw_walks(
         Names of the walks.
     at : ndarray of shape (steps,)
         Where each step lies.
-    middle : str
-        Written over the middle step of pictures.
+    marks : sequence of str
+        Written over the steps of pictures.
     reference : int, optional
         Step from which tables show the change; by default the middle.
     feature_sd : ndarray of shape (n_features,)
@@ -103,7 +105,7 @@ def draw_walks(
     if est.info_.is_picture:
         tiles = to_rgb(walks.reshape(n * steps, *est.info_.shape), *est.info_.display_range)
         tiles = tiles.reshape(n, steps, *tiles.shape[1:])
-        return picture_table(tiles, row_labels=labels, column_labels=_marks(at, middle))
+        return picture_table(tiles, row_labels=labels, column_labels=marks)
     responses = walks.reshape(n, steps, -1)
     base = responses[:, steps // 2 if reference is None else reference, None]
     responses = (responses - base) / feature_sd
@@ -143,18 +145,19 @@ def grid_figure(
         axes.spines[:].set_visible(False)
         axes.set_xticks([])
         axes.set_yticks([])
-    horizontal, vertical = (name_of(way) for way in along) if along else ("first direction", "second direction")
+    directions = (0, 1) if est.latent_dim_ == 2 else ("first direction", "second direction")
+    horizontal, vertical = (name_of(way) for way in along or directions)
     figure.supxlabel(horizontal, fontsize=LABEL, color=INK)
     figure.supylabel(vertical, fontsize=LABEL, color=INK)
     colorbar(figure, image, panels, "from the mean, in sd")
     return figure
 
 
-def _marks(at: np.ndarray, middle: str) -> list[str]:
-    """A number over every fifth step, or over as many as there is room for."""
+def place_marks(at: np.ndarray, middle: str) -> list[str]:
+    """What is written over the steps of a walk: numbers, as far as there is room for them, and the middle by name."""
     every = 5 if len(at) > 7 else max(1, len(at) // 2)
     marks = [f"{value:+.1f}".replace("-", "−") if j % every == 0 else "" for j, value in enumerate(at)]
-    if middle and len(at) % 2:
+    if len(at) % 2:
         marks[len(at) // 2] = middle
     return marks
 

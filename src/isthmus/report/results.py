@@ -10,7 +10,7 @@ import numpy as np
 from isthmus.evaluate.metrics import METRICS
 from isthmus.explore import figures, pictures
 from isthmus.explore.axes import REACH, find_axis
-from isthmus.explore.walk_figures import MOST_FEATURES, draw_walks
+from isthmus.explore.walk_figures import MOST_FEATURES, draw_walks, place_marks
 from isthmus.explore.walks import places
 from isthmus.report.elements import Plate, Section, Table, number
 from isthmus.report.findings import find
@@ -203,7 +203,7 @@ def traversal(view: View) -> Section:
         decoded.reshape(len(moved), len(steps), *decoded.shape[1:]),
         labels,
         steps,
-        middle="mean",
+        marks=place_marks(steps, middle="mean"),
         feature_sd=view.feature_sd,
         feature_names=view.feature_names,
     )
