@@ -22,6 +22,7 @@ _COMMANDS = {
     "cluster": ("isthmus.commands.explore", "group rows by their codes"),
     "animate": ("isthmus.commands.animate", "train a model, and show its reconstructions over the epochs"),
     "report": ("isthmus.commands.use", "write the HTML report of a run"),
+    "tour": ("isthmus.commands.tour", "the whole family explained by running it, as one HTML page"),
     "models": ("isthmus.commands.listing", "what models there are, one line each"),
 }
 
