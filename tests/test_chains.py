@@ -1,17 +1,23 @@
 """The chain of corrupting and denoising has the stationary distribution that theory says, and says if it is there."""
 
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from arviz_stats.base.array import array_stats
+from PIL import Image
 from sklearn.datasets import load_digits, load_iris
 from torch.distributions import Independent, Normal
 
 import isthmus
 from isthmus import DenoisingAutoencoder, MissingExtraError, ParameterError, RunError
+from isthmus.cli import main
 from isthmus.corruptions import GaussianNoise, Masking
+from isthmus.data.info import describe_data
 from isthmus.explore import chains as chains_module
 from isthmus.explore.chains import Chains, run_chains
 from isthmus.explore.exact import ExactDenoiser, stationary_covariance
@@ -189,7 +195,7 @@ class TestRunning:
         assert chains.describe().startswith(chains.reason)
         assert "value 1" in chains.describe()
         assert repr(chains) == "Chains(6 chains of 200 draws, thin=1, burn_in=200)"
-        monkeypatch.setitem(__import__("sys").modules, "pandas", None)
+        monkeypatch.setitem(sys.modules, "pandas", None)
         with pytest.raises(MissingExtraError, match=r"isthmus\[tables\]"):
             chains.diagnostics(as_frame=True)
 
@@ -410,7 +416,7 @@ class TestModels:
     def test_every_likelihood_has_a_chain(self, likelihood, X):
         dae = DenoisingAutoencoder(4, corruption=Masking(0.3), likelihood=likelihood, max_epochs=2, random_state=0)
         chains = dae.fit(X).markov_chain(4, 5, burn_in=3, random_state=0)
-        dae.module_.likelihood.check(isthmus.data.info.describe_data(chains.draws.reshape(-1, 8, 8)))
+        dae.module_.likelihood.check(describe_data(chains.draws.reshape(-1, 8, 8)))
         assert np.isfinite(dae.log_likelihood(X[:4], n_samples=10)).all()
 
     def test_targets_that_were_given_are_what_the_chain_is_compared_with(self):
@@ -430,3 +436,64 @@ class TestModels:
             loaded.markov_chain(4, 5)
         with pytest.raises(ParameterError, match="set it again"):
             loaded.sample(2)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("runs")
+    models = {
+        "pictures": TestModels.dae,
+        "table": DenoisingAutoencoder(2, max_epochs=2, random_state=0).fit(TABLE),
+        "plain": isthmus.Autoencoder(2, max_epochs=1, random_state=0).fit(TABLE),
+    }
+    for name, model in models.items():
+        model.save(folder / name)
+    return {name: str(folder / name) for name in models}
+
+
+class TestCommand:
+    def call(self, *args: str, fails: bool = False) -> None:
+        assert main(["chain", *args]) == (2 if fails else 0)
+
+    def test_it_prints_what_the_chains_say(self, runs, capsys):
+        self.call(runs["table"], "--n_chains", "4", "--n_draws", "120", "--thin", "2", "--seed", "3")
+        model: Any = isthmus.load(runs["table"])
+        assert capsys.readouterr().out.strip() == model.markov_chain(4, 120, thin=2, random_state=3).describe()
+
+    def test_it_writes_draws_and_pictures(self, runs, tmp_path, capsys):
+        options = ["--n_chains", "4", "--n_draws", "10", "--burn_in", "0", "--seed", "0"]
+        self.call(runs["pictures"], *options, "--out", str(tmp_path / "draws.npy"))
+        model: Any = isthmus.load(runs["pictures"])
+        chains = model.markov_chain(4, 10, burn_in=0, random_state=0)
+        np.testing.assert_array_equal(np.load(tmp_path / "draws.npy"), chains.draws)
+        self.call(runs["pictures"], *options, "--out", str(tmp_path / "strip.png"))
+        with Image.open(tmp_path / "strip.png") as sheet:
+            assert sheet.width / sheet.height == pytest.approx((10 * 9 - 1) / (4 * 9 - 1))
+        assert "4 chains from top to bottom, 10 steps" in capsys.readouterr().out
+
+    def test_an_animation_goes_to_whatever_writes_them(self, runs, tmp_path, monkeypatch):
+        written = {}
+        writer = ModuleType("isthmus.explore.animation")
+        monkeypatch.setattr(writer, "animate", lambda frames, path: written.update({path: frames}), raising=False)
+        monkeypatch.setattr(writer, "__spec__", ModuleSpec(writer.__name__, None))
+        monkeypatch.setitem(sys.modules, writer.__name__, writer)
+        self.call(
+            runs["pictures"], "--n_chains", "4", "--n_draws", "10", "--seed", "0", "--out", str(tmp_path / "c.gif")
+        )
+        assert written[tmp_path / "c.gif"].shape == (10, 17, 17)
+
+    @pytest.mark.parametrize(
+        ("run", "options", "complaint"),
+        [
+            ("plain", [], "the model of this run, Autoencoder, has no chain; fit a 'denoising' model"),
+            ("table", ["--out", "c.png"], "are not pictures, so there is nothing for .png"),
+            ("pictures", ["--out", "c.txt"], "draws go to .npy"),
+            ("pictures", ["--n_draws", "0"], "n_draws must be at least 1"),
+            ("pictures", ["--burn_in", "-3"], "burn_in must be"),
+        ],
+    )
+    def test_wrong_calls(self, runs, run, options, complaint, capsys):
+        self.call(runs[run], *options, fails=True)
+        lines = capsys.readouterr().err.strip().splitlines()
+        assert len(lines) == 1
+        assert complaint in lines[0]

@@ -1,5 +1,6 @@
 """The verdict on chains: what has converged is told from what has not, and from what cannot be judged."""
 
+import re
 import sys
 
 import numpy as np
@@ -122,8 +123,8 @@ class TestStuck:
     [
         (NOISE[:1], "a single chain cannot show"),
         (NOISE[:3], "3 chains cannot show"),
-        (NOISE[:, :60], "60 draws per chain are too few"),
-        (NOISE[:, :1], "1 draws per chain are too few"),
+        (NOISE[:, :60], r"too few draws per chain to judge by \(60\)"),
+        (NOISE[:, :1], r"too few draws per chain to judge by \(1\)"),
         (np.ones((8, 200)), "never changes in 8 of 8 chains"),
         (np.concatenate([NOISE[:7], np.ones((1, 500))]), "never changes in 1 of 8 chains"),
         (np.where(np.arange(500) > 300, np.nan, NOISE), "is not finite in 8 of 8 chains"),
@@ -134,7 +135,7 @@ def test_what_cannot_be_judged_has_not_converged(values, complaint):
     verdict = judge({"level": values})
     assert not verdict.converged
     assert verdict.draws_needed is None
-    assert complaint in verdict.reason
+    assert re.search(complaint, verdict.reason)
     assert "\n" not in verdict.reason
     assert verdict.table.keys() == {"level"}
 

@@ -14,6 +14,7 @@ _COMMANDS = {
     "encode": ("isthmus.commands.use", "codes of data"),
     "reconstruct": ("isthmus.commands.use", "encode and decode data"),
     "sample": ("isthmus.commands.use", "draw new data"),
+    "chain": ("isthmus.commands.chain", "the Markov chain of a denoising model, and whether it has converged"),
     "score": ("isthmus.commands.use", "log-likelihood of each row, in nats"),
     "evaluate": ("isthmus.commands.use", "every metric that applies"),
     "report": ("isthmus.commands.use", "write the HTML report of a run"),

@@ -206,7 +206,7 @@ def _obstacle(name: str, values: np.ndarray) -> str:
         n = "a single chain" if n_chains == 1 else f"{n_chains} chains"
         return f"{n} cannot show whether others would agree; run at least {FEWEST_CHAINS}"
     if n_draws < FEWEST_DRAWS:
-        return f"{n_draws} draws per chain are too few to judge by; take at least {FEWEST_DRAWS}"
+        return f"there are too few draws per chain to judge by ({n_draws}); take at least {FEWEST_DRAWS}"
     frozen = int(_frozen(values).sum())
     if frozen:
         return f"{name} never changes in {frozen} of {n_chains} chains, so these do not move"

@@ -37,13 +37,13 @@ class Chains:
 
     Parameters
     ----------
-    draws : ndarray of shape (chains, kept, *shape of a sample)
+    draws : ndarray of shape (chains, kept, ...)
         States: draws from p(x|x̃). All that were recorded, or every ``stride``-th of them.
     means : ndarray of the shape of ``draws``
         Means of the distributions that these were drawn from: denoised, without grain.
     statistics : dict of str to ndarray of shape (chains, draws)
         Of every recorded state.
-    start : ndarray of shape (chains, *shape of a sample)
+    start : ndarray of shape (chains, ...)
         Where the chains were started.
     burn_in, thin, stride : int
         Steps before the first recorded state; steps from one recorded state to the next; recorded states from one that
