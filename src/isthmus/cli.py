@@ -15,6 +15,7 @@ _COMMANDS = {
     "reconstruct": ("isthmus.commands.use", "encode and decode data"),
     "denoise": ("isthmus.commands.use", "restore noisy data"),
     "sample": ("isthmus.commands.use", "draw new data"),
+    "chain": ("isthmus.commands.chain", "the Markov chain of a denoising model, and whether it has converged"),
     "score": ("isthmus.commands.use", "log-likelihood of each row, in nats"),
     "evaluate": ("isthmus.commands.use", "every metric that applies"),
     "traverse": ("isthmus.commands.explore", "walk along latents, or along an attribute such as a smile"),

@@ -96,6 +96,8 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
     registry: ClassVar[dict[str, type[BaseAutoencoder]]] = {}
     prevents_identity: ClassVar[bool] = False
     """Whether something other than a narrow code keeps the model from copying its input."""
+    sampling: ClassVar[str] = "codes drawn at random from the prior, then decoded"
+    """How `sample` makes new data."""
     report_sections: ClassVar[tuple[str, ...]] = ()
     """What the report of this variant shows besides: names of functions of `isthmus.report`, "module:function"."""
 
@@ -334,6 +336,12 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
 
         check_is_fitted(self)
         save_run(self, path, overwrite=overwrite)
+
+    def learn_more(self, samples: np.ndarray) -> None:
+        """Learn what a variant needs beside its module, from training samples (n, *event), once the weights stand.
+
+        They are what the decoder was to give back. Called too if the training was interrupted or diverged.
+        """
 
     def fitted_arrays(self) -> dict[str, np.ndarray]:
         """What a variant learned beside its module, to be saved with it."""

@@ -82,7 +82,9 @@ def fit_module(estimator: BaseAutoencoder, X: np.ndarray, target: np.ndarray | N
         history = loop.position.history
         estimator.history_ = {name: [row[name] for row in history] for name in history[0]} if history else {}
         estimator.best_epoch_ = loop.position.best_epoch
-        finish(estimator, X[split.train[:_MOST_CODES]])
+        # A spread of the rows, as their order may mean something.
+        rows = split.train[:: -(-len(split.train) // _MOST_CODES)]
+        finish(estimator, X[rows], None if target is None else target[rows])
     _warn_of_collapse(estimator, latent_dim)
 
 
@@ -158,11 +160,12 @@ def some_codes(estimator: BaseAutoencoder, rows: np.ndarray) -> np.ndarray:
     return by_batch(module, rows[:most], lambda x: module.encode(x).mean)
 
 
-def finish(estimator: BaseAutoencoder, rows: np.ndarray) -> None:
-    """What is learned from the codes once the weights stand: a fitted prior, and how many latents are in use."""
+def finish(estimator: BaseAutoencoder, rows: np.ndarray, target: np.ndarray | None = None) -> None:
+    """What is learned once the weights stand: a fitted prior, how many latents are in use, what the variant adds."""
     codes = some_codes(estimator, rows)
     estimator.module_.prior.fit(torch.from_numpy(codes))
     estimator.active_units_ = active_units(codes)
+    estimator.learn_more(rows if target is None else target)
 
 
 def _callbacks(estimator: BaseAutoencoder, trainer: Trainer) -> list[Callback]:

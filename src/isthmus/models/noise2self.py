@@ -86,6 +86,10 @@ class Noise2Self(Denoiser):
         kinds = {"network": _network_of_pairs, "likelihood": "gaussian", "scaling": "global"}
         return {**shared, "corruption": NeighbourPairs(), "terms": terms, **kinds}
 
+    @property
+    def learned_from_noisy(self) -> bool:
+        return True
+
     def check_parameters(self) -> None:
         super().check_parameters()
         if self.method == "neighbours":
