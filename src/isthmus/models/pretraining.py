@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
 
 from isthmus.bottlenecks import Deterministic
 from isthmus.core import Composed
 from isthmus.corruptions import Corruption
-from isthmus.errors import RunError
 from isthmus.likelihoods import GaussianLikelihood
 from isthmus.models.fitting import Fit, columns_of, describe_split
 from isthmus.models.inference import by_batch
+from isthmus.models.stages import TrainedStage, stage_name
 from isthmus.networks import Scaling
 from isthmus.networks.base import Halves
 from isthmus.networks.stage import Shape, stage_network
@@ -26,82 +27,6 @@ from isthmus.training.checkpoint import Checkpoint, Position
 from isthmus.training.loop import Loop
 
 _MOST_VALUES = 1 << 24
-
-
-@dataclass(frozen=True)
-class TrainedStage:
-    """One stage of a stacked autoencoder, as it was trained by itself.
-
-    Parameters
-    ----------
-    name : str
-        Such as "stage 1 of 3"; the first is the outermost.
-    n_in, n_out : int
-        How many values it sees, and how many it makes of them.
-    history : dict of str to list
-        Metrics per epoch, as in ``history_``. Losses of different stages are of different data.
-    """
-
-    name: str
-    n_in: int
-    n_out: int
-    history: dict[str, list[float]]
-
-    @property
-    def n_epochs(self) -> int:
-        """Epochs of training."""
-        return len(self.history["epoch"])
-
-    @property
-    def losses(self) -> list[float]:
-        """What chose the best epoch: the loss on held-out rows, if there were any."""
-        return self.history.get("val_loss", self.history["train_loss"])
-
-    @property
-    def best_epoch(self) -> int:
-        """Epoch whose weights were kept, from 1."""
-        return int(np.argmin(self.losses)) + 1
-
-
-def to_table(stages: list[TrainedStage]) -> np.ndarray:
-    """Widths and histories as one array, with a row for each epoch of each stage."""
-    rows = [
-        [number, stage.n_in, stage.n_out, *values]
-        for number, stage in enumerate(stages, start=1)
-        for values in zip(*stage.history.values(), strict=True)
-    ]
-    return np.array(rows, dtype=np.float64).reshape(len(rows), len(rows[0]) if rows else 0)
-
-
-def from_table(table: np.ndarray, terms: list[str], n_stages: int) -> list[TrainedStage]:
-    """The stages of `to_table`, for a network of that many stages with these costs; a `RunError` if they cannot be."""
-    if table.shape == (0, 0) and table.dtype == np.float64:
-        return []
-    training, validation = ([f"{part}_{name}" for name in ("loss", *terms)] for part in ("train", "val"))
-    rest = ["learning_rate", "seconds"]
-    layouts = [["epoch", *training, *rest], ["epoch", *training, *validation, *rest]]
-    names = next((names for names in layouts if table.ndim == 2 and table.shape[1] == 3 + len(names)), None)
-    if names is None or table.dtype != np.float64 or not np.isfinite(table).all():
-        raise RunError(f"the histories of the stages are not a table of finite numbers with columns {layouts[-1]}")
-    stages, left = [], table
-    while len(left):
-        n_epochs = int((left[:, 0] == len(stages) + 1).sum())
-        own, left = left[:n_epochs], left[n_epochs:]
-        widths = own[:1, 1:3].astype(np.int64)
-        whole = n_epochs and (own[:, 0] == len(stages) + 1).all() and (own[:, 1:3] == widths).all()
-        if not whole or (widths < 1).any() or (own[:, 3] != np.arange(1, n_epochs + 1)).any():
-            raise RunError("the histories of the stages do not have a row for every epoch")
-        history = dict(zip(names, own[:, 3:].T.tolist(), strict=True)) | {"epoch": list(range(1, n_epochs + 1))}
-        n_in, n_out = widths[0].tolist()
-        stages.append(TrainedStage(stage_name(len(stages), n_stages), n_in, n_out, history))
-    if len(stages) > n_stages:
-        raise RunError(f"there are histories of {len(stages)} stages, and the network has {n_stages}")
-    return stages
-
-
-def stage_name(number: int, n_stages: int) -> str:
-    """Name of stage number ``number``, from 0."""
-    return f"stage {number + 1} of {n_stages}"
 
 
 def pretrain(
@@ -119,15 +44,34 @@ def pretrain(
         stage = _compose(fit, rows, halves, made, seen, make_corruption(), make_terms())
         loop, checkpoint = _loop(fit, stage, rows, number, stage_name(number, len(stages)), n_epochs)
         fit.run(loop, checkpoint)
-        n_in, n_out = rows[0].size, int(np.prod(made))
-        yield TrainedStage(loop.stage, n_in, n_out, columns_of(loop.position.history))
+        r2 = _survives(module, fit, number + 1)
+        yield TrainedStage(loop.stage, rows[0].size, int(np.prod(made)), r2, columns_of(loop.position.history))
         if number + 1 < len(stages):
             rows, seen = by_batch(stage, rows, lambda x, stage=stage: stage.encode(x).z), made
 
 
-def calibrate(module: Composed, rows: np.ndarray) -> None:
+def first_stages(module: Composed, n: int) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Distribution]]:
+    """From data to what the first ``n`` stages make of them, and from there back to the data's distribution."""
+    encoders, decoders = zip(*module.network.stages()[:n], strict=True)
+    decode = nn.Sequential(*reversed(decoders))
+    return nn.Sequential(module.scaling, *encoders), lambda h: module.likelihood(decode(h))
+
+
+def _survives(module: Composed, fit: Fit, n: int) -> float:
+    rows = fit.split.validation if len(fit.split.validation) else fit.split.train
+    some = _affordable(fit.X, rows)
+    encode, decode = first_stages(module, n)
+    errors = by_batch(module, some, lambda x: decode(encode(x)).mean) - some.astype(np.float64)
+    return 1 - float(np.mean(errors**2) / max(some.var(0, dtype=np.float64).mean(), 1e-300))
+
+
+def _affordable(X: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return X[rows[: max(2, _MOST_VALUES // X[0].size)]]
+
+
+def calibrate(fit: Fit) -> None:
     """Set the scale of the likelihood, which was learned with the first stage alone, to the error of all stages."""
-    some = rows[: max(2, _MOST_VALUES // rows[0].size)]
+    module, some = fit.estimator.module_, _affordable(fit.X, fit.split.train)
     device = module.prior().mean.device
     outputs = by_batch(module, some, lambda x: module.network.decoder(module.encode(x).z))
     module.likelihood.calibrate(torch.from_numpy(outputs).to(device), torch.tensor(some, device=device))

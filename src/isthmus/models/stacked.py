@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
-from torch import Tensor, nn
+from torch import Tensor
+from torch.distributions import Distribution
 
 from isthmus.bottlenecks import Deterministic
 from isthmus.corruptions import Corruption, NoCorruption
@@ -18,10 +19,11 @@ from isthmus.models.auto import Choice, choose_corruption, choose_latent_dim, ch
 from isthmus.models.base import BaseAutoencoder, Shared
 from isthmus.models.inference import by_batch
 from isthmus.models.inputs import restore_shape
-from isthmus.models.pretraining import TrainedStage, calibrate, from_table, pretrain, to_table
+from isthmus.models.pretraining import calibrate, first_stages, pretrain
+from isthmus.models.stages import TrainedStage, from_table, to_table
 from isthmus.networks import MLP, Conv, Network
 from isthmus.priors import FittedGaussian
-from isthmus.terms import L1, NLL, Term
+from isthmus.terms import NLL, Contribution, Term
 
 if TYPE_CHECKING:
     from isthmus.data.info import DataInfo
@@ -108,7 +110,7 @@ class StackedAutoencoder(BaseAutoencoder):
         pretraining: Literal["plain", "denoising", "sparse"] | None = "plain",
         corruption: Literal["masking", "gaussian", "salt_and_pepper"] = "masking",
         noise: float | Literal["auto"] = "auto",
-        sparsity: float = 0.1,
+        sparsity: float = 0.3,
         pretraining_epochs: int | Literal["auto"] = "auto",
         fine_tuning: bool = True,
         **shared: Unpack[Shared],
@@ -153,7 +155,7 @@ class StackedAutoencoder(BaseAutoencoder):
             if checkpoint is None:
                 loop.save()  # the seed, which the stages need as well
             self.stages_.extend(pretrain(fit, n_epochs, self._corruption, self._terms))
-            calibrate(self.module_, fit.X[fit.split.train])
+            calibrate(fit)
         if self.fine_tuning:
             # Before its first step the whole has the weights of its stages, and a checkpoint has none of its own.
             fit.run(loop, checkpoint if checkpoint and checkpoint.position.step else None)
@@ -170,18 +172,21 @@ class StackedAutoencoder(BaseAutoencoder):
         return by_batch(self.module_, samples, lambda x: encode(x).flatten(1))
 
     def reconstruct(self, X: Any, *, stage: int | None = None) -> np.ndarray:
-        """Encode and decode ``X``, in its own shape and units: through all stages, or only the first ``stage``."""
+        """Encode and decode ``X``, in its own shape and units.
+
+        Through all stages, or only through the first ``stage`` of them: to see what each loses, without fine-tuning.
+        The training of the whole leaves the ways through a part of it out of tune.
+        """
         samples = self._read(X)
         if stage is None:
             return super().reconstruct(X)
         encode, decode = self._first(stage)
-        likelihood = self.module_.likelihood
-        return restore_shape(self, by_batch(self.module_, samples, lambda x: likelihood(decode(encode(x))).mean))
+        return restore_shape(self, by_batch(self.module_, samples, lambda x: decode(encode(x)).mean))
 
     def describe(self) -> str:
         lines = [
-            f"  {stage.name:<12} {stage.n_in:,} to {stage.n_out:,} values: loss {min(stage.losses):.4g} nats per sample "
-            f"at epoch {stage.best_epoch} of {stage.n_epochs}"
+            f"  {stage.name:<12} {stage.n_in:,} to {stage.n_out:,} values: R² {stage.r2:.3f}, "
+            f"best epoch {stage.best_epoch} of {stage.n_epochs}"
             for stage in self.stages_
         ]
         return "\n".join([super().describe(), *lines])
@@ -191,22 +196,18 @@ class StackedAutoencoder(BaseAutoencoder):
 
     def restore_arrays(self, arrays: dict[str, np.ndarray]) -> None:
         self.stages_ = []
-        if self.pretraining is None:
-            return super().restore_arrays(arrays)
-        if arrays.keys() != {"stages"}:
-            raise RunError(f"a pretrained StackedAutoencoder has one array, 'stages', and this has {sorted(arrays)}")
-        terms = [term.name for term in self._terms()]
-        self.stages_ = from_table(arrays["stages"], terms, len(self.module_.network.stages()))
+        expected = set() if self.pretraining is None else {"stages"}
+        if arrays.keys() != expected:
+            raise RunError(f"a StackedAutoencoder has the arrays {sorted(expected)}, and this has {sorted(arrays)}")
+        for table in arrays.values():
+            terms = [term.name for term in self._terms()]
+            self.stages_ = from_table(table, terms, len(self.module_.network.stages()))
 
-    def _first(self, stage: int) -> tuple[Callable[[Tensor], Tensor], nn.Sequential]:
-        """From data to what the first stages make of them, and back to the outputs of the decoder."""
-        module = self.module_
-        stages = module.network.stages()
-        if not 1 <= stage <= len(stages):
-            raise ParameterError(f"stage must be from 1 to {len(stages)}, got {stage}")
-        encoders, decoders = zip(*stages[:stage], strict=True)
-        encode = nn.Sequential(module.scaling, *encoders)
-        return encode, nn.Sequential(*reversed(decoders))
+    def _first(self, stage: int) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Distribution]]:
+        n_stages = len(self.module_.network.stages())
+        if not 1 <= stage <= n_stages:
+            raise ParameterError(f"stage must be from 1 to {n_stages}, got {stage}")
+        return first_stages(self.module_, stage)
 
     def _falling_network(self, network: str, info: DataInfo) -> Network:
         """Network of this name whose layers become gradually narrower."""
@@ -226,16 +227,22 @@ class StackedAutoencoder(BaseAutoencoder):
         return None if asked else tuple(int(width) for width in self.widths)
 
     def _plan(self, n_epochs: int) -> dict[str, Choice]:
-        """What will be trained before the whole."""
-        n_stages = len(self.module_.network.stages())
+        """What "auto" came to, and what will be trained before the whole."""
+        network = self.module_.network
+        n_stages = len(network.stages())
         if n_stages < 2:
             raise ParameterError(
-                f"{self.module_.network!r} is a single stage, so there is nothing to stack; use network='mlp' or 'conv'"
+                f"{network!r} is a single stage, so there is nothing to stack; use network='mlp' or 'conv'"
             )
+        found = {}
+        if isinstance(self.network, str):
+            reason = f"falls gradually from {self.info_.n_values:,} values to {self.latent_dim_:,}"
+            found["network"] = Choice(repr(network), reason if self._widths is None else "widths as asked")
         if self.pretraining is None:
-            return {"stages": Choice(str(n_stages), "trained as one, from scratch")}
+            return {**found, "stages": Choice(str(n_stages), "trained as one, from scratch")}
         reason = "as asked" if self.pretraining_epochs != "auto" else "as many as for the whole"
         return {
+            **found,
             "stages": Choice(str(n_stages), f"{self.pretraining}, from the data inwards"),
             "pretraining_epochs": Choice(str(n_epochs), f"{reason}, for each stage"),
         }
@@ -244,7 +251,7 @@ class StackedAutoencoder(BaseAutoencoder):
         return choose_corruption(self.corruption, self.noise) if self.pretraining == "denoising" else NoCorruption()
 
     def _terms(self) -> list[Term]:
-        return [NLL(), *([L1(self.sparsity)] if self.pretraining == "sparse" else [])]
+        return [NLL(), *([Contribution(self.sparsity)] if self.pretraining == "sparse" else [])]
 
 
 def falling_widths(n_values: int, latent_dim: int) -> tuple[int, ...]:

@@ -79,7 +79,7 @@ def nested(encoder: nn.Sequential, decoder: nn.Sequential, cuts: list[int], mirr
 
 
 def _pieces(chain: nn.Sequential, cuts: list[int]) -> list[nn.Sequential]:
-    return [chain[start:end] for start, end in pairwise([0, *cuts, len(chain)])]
+    return [nn.Sequential(*list(chain)[start:end]) for start, end in pairwise([0, *cuts, len(chain)])]
 
 
 class Flatten(nn.Module):
@@ -105,6 +105,11 @@ def activation(name: str) -> nn.Module:
     if name not in _ACTIVATIONS:
         raise ParameterError(f"unknown activation {name!r}; choose from {', '.join(get_args(Activation))}")
     return _ACTIVATIONS[name]()
+
+
+def is_activation(module: nn.Module) -> bool:
+    """Whether this is one of the activations: a function of each value by itself."""
+    return any(type(module) is type(make()) for make in _ACTIVATIONS.values())
 
 
 def check_normalization(name: str | None) -> None:

@@ -2,6 +2,8 @@
 
 from isthmus.terms.base import Term
 from isthmus.terms.consistency import NeighbourConsistency
+from isthmus.terms.contribution import Contribution
+from isthmus.terms.jacobian import Jacobian
 from isthmus.terms.kl import KL, kl_divergence, kl_per_latent
 from isthmus.terms.l1 import L1
 from isthmus.terms.masked import MaskedNLL
@@ -12,6 +14,8 @@ __all__ = [
     "KL",
     "L1",
     "NLL",
+    "Contribution",
+    "Jacobian",
     "MaskedNLL",
     "NeighbourConsistency",
     "Term",
