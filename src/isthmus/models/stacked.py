@@ -128,9 +128,14 @@ class StackedAutoencoder(BaseAutoencoder):
         return {"bottleneck": Deterministic(), "prior": FittedGaussian(), "terms": [NLL()]}
 
     def wish(self, name: str, info: DataInfo) -> Any:
-        if name == "network" and isinstance(self.network, str):
-            return self._falling_network(self.network, info)
-        return super().wish(name, info)
+        if name != "network":
+            return super().wish(name, info)
+        network = self._falling_network(self.network, info) if isinstance(self.network, str) else self.network
+        if network.n_stages < 2:
+            raise ParameterError(
+                f"{network!r} is a single stage, so there is nothing to stack; use network='mlp' or 'conv'"
+            )
+        return network
 
     def can_copy(self) -> bool:
         return self.fine_tuning or self.pretraining not in ("denoising", "sparse")
@@ -201,10 +206,10 @@ class StackedAutoencoder(BaseAutoencoder):
             raise RunError(f"a StackedAutoencoder has the arrays {sorted(expected)}, and this has {sorted(arrays)}")
         for table in arrays.values():
             terms = [term.name for term in self._terms()]
-            self.stages_ = from_table(table, terms, len(self.module_.network.stages()))
+            self.stages_ = from_table(table, terms, self.module_.network.n_stages)
 
     def _first(self, stage: int) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Distribution]]:
-        n_stages = len(self.module_.network.stages())
+        n_stages = self.module_.network.n_stages
         if not 1 <= stage <= n_stages:
             raise ParameterError(f"stage must be from 1 to {n_stages}, got {stage}")
         return first_stages(self.module_, stage)
@@ -229,11 +234,7 @@ class StackedAutoencoder(BaseAutoencoder):
     def _plan(self, n_epochs: int) -> dict[str, Choice]:
         """What "auto" came to, and what will be trained before the whole."""
         network = self.module_.network
-        n_stages = len(network.stages())
-        if n_stages < 2:
-            raise ParameterError(
-                f"{network!r} is a single stage, so there is nothing to stack; use network='mlp' or 'conv'"
-            )
+        n_stages = network.n_stages
         found = {}
         if isinstance(self.network, str):
             reason = f"falls gradually from {self.info_.n_values:,} values to {self.latent_dim_:,}"

@@ -51,6 +51,11 @@ class Network(Part):
         self.encoder = self.make_encoder(event_shape, n_features)
         self.decoder = self.make_decoder(event_shape, latent_dim, n_outputs)
 
+    @property
+    def n_stages(self) -> int:
+        """Into how many stages it can be taken apart."""
+        return 1
+
     def stages(self) -> list[Halves]:
         """Autoencoders inside this autoencoder, from the data inwards: pairs of encoder and decoder.
 

@@ -95,6 +95,10 @@ class Conv(Network):
             stages += self._up(n_channels[stage], n_out, sizes[stage], sizes[stage - 1], last=stage == 1)
         return nn.Sequential(*stages, ChannelsLast(), Unflatten(event_shape, n_outputs))
 
+    @property
+    def n_stages(self) -> int:
+        return len(self.channels) + 1
+
     def stages(self) -> list[Halves]:
         """Each halving with its mirror image, then the fully connected layers between the last of them and the code."""
         n, inner = len(self.channels), 4  # flatten, two layers and an activation between them

@@ -58,17 +58,21 @@ class MLP(Network):
 
     def make_encoder(self, event_shape: tuple[int, ...], n_features: int) -> nn.Sequential:
         widths = (math.prod(event_shape), *self.hidden)
-        gain = 1.0 if self.code_activation is None else hidden_gain(self.code_activation)
-        last: list[nn.Module] = [linear(widths[-1], n_features, gain)]
-        if self.code_activation is not None:
-            last.append(activation(self.code_activation))
-        return nn.Sequential(Flatten(), *self._layers(widths), *last)
+        layers = [Flatten(), *self._layers(widths)]
+        if self.code_activation is None:
+            return nn.Sequential(*layers, linear(widths[-1], n_features))
+        last = linear(widths[-1], n_features, hidden_gain(self.code_activation))
+        return nn.Sequential(*layers, last, activation(self.code_activation))
 
     def make_decoder(self, event_shape: tuple[int, ...], latent_dim: int, n_outputs: int) -> nn.Sequential:
         widths = (latent_dim, *reversed(self.hidden))
         n_values = math.prod(event_shape) * n_outputs
         last = linear(widths[-1], n_values)
         return nn.Sequential(*self._layers(widths), last, Unflatten(event_shape, n_outputs))
+
+    @property
+    def n_stages(self) -> int:
+        return len(self.hidden) + 1
 
     def stages(self) -> list[Halves]:
         # The decoder ends with an affine map and its reshaping; the encoder starts with a reshaping.

@@ -25,15 +25,15 @@ def stages(view: View) -> Section:
         "The network is an autoencoder inside an autoencoder. Each stage was first trained by itself, to rebuild what "
         "the one before it made of the data."
     )
+    if estimator.fine_tuning:
+        section.intro += (
+            " Then the whole was trained, which makes up for part of what the stages lost one by one: the outer ones "
+            "learn to serve the inner ones. The last row of the table is this finished model."
+        )
     section.plates.append(_curves(view))
     if view.info.is_picture and not estimator.fine_tuning:
         section.plates.append(_depths(view))
     section.tables.append(_table(view))
-    if estimator.fine_tuning:
-        section.notes.append(
-            "The last row is the finished model. Training the whole makes up for part of what the stages lost one by "
-            "one, because the outer stages learn to serve the inner ones."
-        )
     return section
 
 
