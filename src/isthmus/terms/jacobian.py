@@ -68,7 +68,7 @@ class Jacobian(Term):
         x = step.x_in.detach().requires_grad_()
         # Validation is without gradients, but this is one.
         with torch.enable_grad():
-            z = as_used(encoder, x).float() * scale
+            z = as_used(encoder, x).to(scale.dtype) * scale
             directions, n_draws = self._directions(z)
             squares = [
                 torch.autograd.grad(z, x, v.expand_as(z), retain_graph=True, create_graph=create_graph)[0].square()
@@ -100,9 +100,9 @@ def of_single_layer(layer: nn.Linear, activation: nn.Module, x: Tensor, scale: T
     """Σ_j (c_j s'(a_j))² ‖W_j‖² for the code c s(a) with a = W x + b (Rifai et al., 2011, section 2)."""
     create_graph = torch.is_grad_enabled()
     with torch.enable_grad():
-        a = layer(x.flatten(1)).float()
+        a = layer(x.flatten(1)).to(scale.dtype)
         (slope,) = torch.autograd.grad(activation(a).sum(), a, create_graph=create_graph)
-    return (slope * scale).square() @ layer.weight.float().square().sum(1)
+    return (slope * scale).square() @ layer.weight.to(scale.dtype).square().sum(1)
 
 
 def as_used(encoder: nn.Sequential, x: Tensor) -> Tensor:
