@@ -183,16 +183,10 @@ class Chains:
         ndarray of shape (n_frames, H', W') or (n_frames, H', W', C), uint8
             0 to 255 between the ends of the data's range.
         """
-        low, high = self.limits
-        unit = (self.pictures(n_chains, n_frames) - low) / max(high - low, 1e-12)
-        walks = np.rint(255 * np.clip(unit, 0, 1)).astype(np.uint8)
-        n, steps, height, width, *rest = walks.shape
-        columns = int(np.ceil(np.sqrt(n)))
-        rows = -(-n // columns)
-        cells = np.full((rows * columns, steps, height + 1, width + 1, *rest), 255, np.uint8)
-        cells[:n, :, :height, :width] = walks
-        grid = np.moveaxis(cells.reshape(rows, columns, *cells.shape[1:]), (2, 3), (0, 2))
-        return grid.reshape(steps, rows * (height + 1), columns * (width + 1), *rest)[:, :-1, :-1]
+        from isthmus.explore.animation import side_by_side
+
+        walks = self.pictures(n_chains, n_frames)
+        return side_by_side(walks, int(np.ceil(np.sqrt(len(walks)))), limits=self.limits)
 
 
 def transitions(corrupt: Corrupt, reconstruct: Reconstruct, x: Tensor) -> Iterator[tuple[Tensor, Distribution]]:

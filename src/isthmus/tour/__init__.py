@@ -67,7 +67,7 @@ def write_tour(
     from isthmus.tour.guide import Guide
 
     chosen = _choose(chapters)
-    guide = Guide(load(data, **({} if resize is None else {"resize": resize})), quick)
+    guide = Guide(load(data) if resize is None else load(data, resize=resize), quick)
     started, pages = time.monotonic(), []
     try:
         for position, chapter in enumerate(chosen, 1):

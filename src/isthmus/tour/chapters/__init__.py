@@ -11,6 +11,8 @@ CHAPTERS = (
     Chapter("convolutional", "Convolutions for pictures", networks.convolutional),
     Chapter("denoising", "Noise on the input", noise.denoising),
     Chapter("noise2noise", "Noise on the target, too", noise.noise_to_noise),
+    Chapter("chain", "A denoiser makes new data", noise.chain),
+    Chapter("stacked", "An autoencoder inside an autoencoder", networks.stacked),
     Chapter("smooth", "A smooth latent space", variational.smooth),
     Chapter("bound", "A bound on the likelihood", variational.bound),
     Chapter("reparameterisation", "Gradients through sampling", variational.reparameterisation),

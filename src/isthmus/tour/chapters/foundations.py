@@ -174,7 +174,7 @@ def principal_components(guide: Guide) -> Page:
     nonlinear = Autoencoder(k, **guide.options(60)).fit(guide.train)
     flat = guide.train.reshape(len(guide.train), -1).astype(float)
     pca = PCA(k).fit(flat)
-    angle = float(subspace_angles(linear.components_.T, pca.components_.T).max())
+    angle = float(subspace_angles(linear.components_.T, np.asarray(pca.components_).T).max())
     mse = {name: model.evaluate(guide.test)["mse"] for name, model in (("linear", linear), ("nonlinear", nonlinear))}
     rows = [guide.test[:_SHOWN], linear.reconstruct(guide.test[:_SHOWN]), nonlinear.reconstruct(guide.test[:_SHOWN])]
     figure = pictures.picture_table(

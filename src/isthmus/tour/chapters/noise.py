@@ -8,6 +8,7 @@ from isthmus.explore import pictures
 from isthmus.explore.style import FIRST, SECOND, TICK, new_figure, style_axes
 from isthmus.report.elements import Plate, number
 from isthmus.tour.chapter import Claim, Page
+from isthmus.tour.films import film_of
 from isthmus.tour.guide import SEED, Guide
 from isthmus.tour.measures import decibels, probe
 
@@ -54,8 +55,8 @@ def denoising(guide: Guide) -> Page:
         claims.append(
             Claim(
                 f"{100 * with_noise:.1f} %",
-                "of the noisy pictures are named rightly by a linear classifier on this code, which was learned without "
-                f"labels; on a code of the same width that was trained without noise, {100 * without:.1f} %.",
+                "of the noisy pictures are named rightly by a linear classifier on this code, which was learned "
+                f"without labels; on a code of the same width that was trained without noise, {100 * without:.1f} %.",
             )
         )
     return Page(
@@ -120,5 +121,65 @@ def noise_to_noise(guide: Guide) -> Page:
                 f"are gained without a single clean picture; clean targets gain {number(gap, 2)} dB more at "
                 f"{sizes[-1]:,} pictures.",
             )
+        ],
+    )
+
+
+def chain(guide: Guide) -> Page:
+    """Corrupting and denoising in turn, with a verdict on whether it has converged."""
+    from isthmus import DenoisingAutoencoder
+    from isthmus.explore.chains import run_chains
+    from isthmus.explore.exact import ExactDenoiser
+
+    low, high = guide.span
+    bits = (guide.train > (low + high) / 2).astype(np.uint8)
+    dae = DenoisingAutoencoder(32, corruption="salt_and_pepper", noise=0.3, walkback=4, **guide.options(40)).fit(bits)
+    n_draws = 600 if guide.quick else 1500
+    chains = dae.markov_chain(16, n_draws, random_state=SEED)
+    walk = dae.markov_chain(16, 60, burn_in=0, random_state=SEED).pictures(16, 60)
+    film = film_of(
+        np.swapaxes(walk, 0, 1),
+        (0, 1),
+        columns=8,
+        alt="Sixteen chains of pictures that start as noise",
+        caption="Sixteen chains over their first 60 steps, each from random noise. A picture is the mean of what the "
+        "next state is drawn from.",
+        fps=6,
+    )
+    # Two modes that are far apart, under noise too small to cross from one to the other.
+    denoiser = ExactDenoiser(np.eye(2), 0.3, [[-4, 0], [4, 0]])
+    start = 6 * np.random.default_rng(SEED).normal(size=(16, 2))
+    stuck = run_chains(denoiser.corrupt, denoiser.reconstruct, start, n_draws, random_state=SEED)
+    worst = {
+        name: max(row["rhat"] for row in found.diagnostics().values())
+        for name, found in (("digits", chains), ("stuck", stuck))
+    }
+    return Page(
+        text="Corrupt a sample, denoise it, draw from what the denoiser says, and start again: a Markov chain, whose "
+        "states look more and more like data. It needs many steps, and when to stop is hard to see. So many chains are "
+        "run from starts far apart, and have to agree; R-hat says how well they do.",
+        code="from isthmus import DenoisingAutoencoder\n\n"
+        "dae = DenoisingAutoencoder(32, corruption='salt_and_pepper', noise=0.3, walkback=4).fit(bits)\n"
+        "chains = dae.markov_chain(n_chains=16, n_draws=1500)\n"
+        "chains.converged, chains.reason",
+        films=[film],
+        plates=[
+            Plate(
+                "chain",
+                chains.trace_plot(),
+                "Traces of the statistics of sixteen chains",
+                f"The verdict: {chains.reason}.",
+            )
+        ],
+        claims=[
+            Claim(
+                f"{worst['digits']:.3f}",
+                f"is the largest R-hat of this chain after {n_draws:,} draws; it should be below 1.01.",
+            ),
+            Claim(
+                f"{worst['stuck']:.1f}",
+                "is that of a chain which cannot cross from one of two far modes to the other, and which is called not "
+                "converged.",
+            ),
         ],
     )
