@@ -15,6 +15,7 @@ from isthmus.evaluate.bounds import common_noise, elbo, importance_weighted
 
 _MOST_VALUES = 1 << 22
 _MOST_ROWS = 1024
+_BLOCK, _MOST_TO_REPEAT = 16, 1 << 14
 SCORE_DRAWS = 32
 
 
@@ -50,10 +51,22 @@ def by_batch(
     size = batch_size(module, rows[0].size, copies)
     # torch.tensor copies: a read-only or memory-mapped array may not be handed over.
     parts = [
-        function(torch.tensor(rows[start : start + size], device=device)).cpu().numpy()
+        _evenly(function, torch.tensor(rows[start : start + size], device=device)).cpu().numpy()
         for start in range(0, len(rows), size)
     ]
     return np.concatenate(parts)
+
+
+def _evenly(function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
+    """The function of a batch, to which the last row is added until the number of rows is even enough.
+
+    Matrix products treat the rows that do not fill a block in another way, with another rounding: without this, the
+    last bits of a row would depend on where in a batch it sits. Of large samples there is too much else to do.
+    """
+    missing = -len(batch) % _BLOCK
+    if missing == 0 or batch[0].numel() > _MOST_TO_REPEAT:
+        return function(batch)
+    return function(torch.cat([batch, batch[-1:].expand(missing, *batch.shape[1:])]))[: len(batch)]
 
 
 def batch_size(module: Composed, n_values: int, copies: int = 1) -> int:
