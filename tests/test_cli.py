@@ -219,3 +219,42 @@ def test_ctrl_c_saves_the_best_model_and_resume_finishes_it():
 
 def _rest(command):
     return [*command[command.index("--max_epochs") :], "--quiet"]
+
+
+def test_parts_are_configured_from_the_shell():
+    shared = ["--latent_dim", "2", *QUICK]
+    network = ["--network", "Conv", "--network.pool", "max", "--network.channels", "[4,8]"]
+    noise = ["--corruption", "GaussianNoise", "--corruption.std", "2", "--corruption.unit", "data"]
+    assert main(["fit", "denoising", "digits", "--out", "run", *shared, *network, *noise]) == 0
+    model = isthmus.load("run")
+    assert repr(model.module_.network).startswith("Conv(channels=(4, 8), pool='max'")
+    assert repr(model.module_.corruption) == "GaussianNoise(std=2.0, unit='data')"
+
+
+def test_denoising_from_the_shell(capsys):
+    X = isthmus.data.load("digits").X.astype(np.float32)
+    rng = np.random.default_rng(0)
+    for name in ("first.npy", "second.npy"):
+        np.save(name, X + rng.normal(scale=50, size=X.shape).astype(np.float32))
+    options = ["--out", "run", "--max_epochs", "10", "--quiet", "--report", "false"]
+    assert main(["fit", "noise2noise", "first.npy", "--target", "second.npy", *options]) == 0
+    assert main(["denoise", "run", "first.npy", "--out", "restored.npy"]) == 0
+    restored = np.load("restored.npy")
+    np.testing.assert_array_equal(restored, isthmus.load("run").denoise(np.load("first.npy")))
+    assert ((restored - X) ** 2).mean() < 50**2 / 2
+    assert main(["denoise", "run", "first.npy", "--out", "pairs.png"]) == 0
+    assert main(["denoise", "run", "digits", "--corrupt", "--seed", "0", "--out", "triples.png"]) == 0
+    assert "mean squared error against the clean data" in capsys.readouterr().out
+    # Eight columns of pictures, and six.
+    with Image.open("pairs.png") as pairs, Image.open("triples.png") as triples:
+        assert pairs.width > triples.width
+    assert "each row of X needs its own target" in complaint(
+        capsys, "fit", "noise2noise", "first.npy", "--target", "faces:n=9", "--out", "other", *QUICK
+    )
+    assert "unrecognized arguments" in complaint(
+        capsys, "fit", "vae", "first.npy", "--target", "second.npy", "--out", "other", *QUICK
+    )
+
+
+def test_only_denoisers_denoise(capsys, digits_run):
+    assert "(VAE) was not trained to denoise" in complaint(capsys, "denoise", digits_run, "digits", "--out", "d.npy")

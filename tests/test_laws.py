@@ -78,6 +78,15 @@ def test_using_a_model_is_deterministic_and_row_by_row(cls, X):
         np.testing.assert_allclose(whole[:5], rows, rtol=1e-4, atol=1e-4 * np.abs(whole).max())
 
 
+def test_a_row_has_the_same_bits_wherever_it_sits():
+    for model, X in ((fitted(VAE, PICTURES), PICTURES), (fitted(Autoencoder, TABLE), TABLE)):
+        whole = model.transform(X)
+        order = np.random.default_rng(0).permutation(len(X))
+        np.testing.assert_array_equal(model.transform(X[order]), whole[order])
+        np.testing.assert_array_equal(model.transform(X[:1]), whole[:1])
+        np.testing.assert_array_equal(model.transform(X[:19]), whole[:19])
+
+
 @every_model
 @every_data
 def test_shapes_and_units(cls, X):

@@ -245,7 +245,7 @@ def fake(**changes) -> View:
         history_={"epoch": [1, 2, 3, 4, 5], "train_loss": losses, "val_loss": losses},
         best_epoch_=4,
         latent_dim_=10,
-        prevents_identity=False,
+        can_copy=lambda: True,
     )
     view = SimpleNamespace(
         estimator=estimator,

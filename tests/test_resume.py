@@ -191,7 +191,7 @@ def test_unseeded_training_resumes(seed, tmp_path, monkeypatch):
 
     first = build(VAE, tmp_path, random_state=draw(), checkpoint_every=0)
     kept: list[bytes] = []
-    real = Loop._save
+    real = Loop.save
 
     def save(self):
         real(self)
@@ -199,7 +199,7 @@ def test_unseeded_training_resumes(seed, tmp_path, monkeypatch):
             kept.append((tmp_path / FILE).read_bytes())
 
     with monkeypatch.context() as patch:
-        patch.setattr(Loop, "_save", save)
+        patch.setattr(Loop, "save", save)
         first.fit(X)
     (tmp_path / FILE).write_bytes(kept[0])
     assert_same(build(VAE, tmp_path, resume=True, random_state=draw()).fit(X), first)

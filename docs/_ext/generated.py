@@ -63,6 +63,22 @@ def likelihoods() -> str:
     return table(["names", "class", "what it is"], rows)
 
 
+def corruptions() -> str:
+    """Every corruption that has a name, with what its strength means."""
+    from numpydoc.docscrape import ClassDoc
+
+    from isthmus.core import named_parts
+    from isthmus.corruptions import Corruption
+
+    rows = []
+    for name, (cls, _) in named_parts(Corruption).items():
+        strength = ClassDoc(cls)["Parameters"][0]
+        default = inspect.signature(cls).parameters[strength.name].default
+        meaning = " ".join(strength.desc).replace("``", "`")
+        rows.append([f'`"{name}"`', first_line(cls), f"`{strength.name}={default}`: {meaning}"])
+    return table(["name", "what it does", "strength"], rows)
+
+
 def metrics() -> str:
     """Every key of `evaluate`."""
     from isthmus.evaluate.metrics import METRICS
@@ -112,7 +128,7 @@ def first_line(cls: type) -> str:
 
 
 MAKERS: dict[str, Callable[..., str]] = {
-    maker.__name__: maker for maker in (models, auto, likelihoods, metrics, trainer, shared, usage)
+    maker.__name__: maker for maker in (models, auto, likelihoods, corruptions, metrics, trainer, shared, usage)
 }
 
 

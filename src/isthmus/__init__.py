@@ -19,6 +19,7 @@ from isthmus.errors import (
     MissingExtraError,
     OvercompleteWarning,
     ParameterError,
+    ParzenWarning,
     RunError,
 )
 
@@ -40,6 +41,7 @@ __all__ = [
     "MissingExtraError",
     "OvercompleteWarning",
     "ParameterError",
+    "ParzenWarning",
     "RunError",
     "Trainer",
     "load",

@@ -13,7 +13,9 @@ _COMMANDS = {
     "fit": ("isthmus.commands.fit", "train a model on data and save it as a run folder"),
     "encode": ("isthmus.commands.use", "codes of data"),
     "reconstruct": ("isthmus.commands.use", "encode and decode data"),
+    "denoise": ("isthmus.commands.use", "restore noisy data"),
     "sample": ("isthmus.commands.use", "draw new data"),
+    "chain": ("isthmus.commands.chain", "the Markov chain of a denoising model, and whether it has converged"),
     "score": ("isthmus.commands.use", "log-likelihood of each row, in nats"),
     "evaluate": ("isthmus.commands.use", "every metric that applies"),
     "traverse": ("isthmus.commands.explore", "walk along latents, or along an attribute such as a smile"),
@@ -21,6 +23,7 @@ _COMMANDS = {
     "cluster": ("isthmus.commands.explore", "group rows by their codes"),
     "animate": ("isthmus.commands.animate", "train a model, and show its reconstructions over the epochs"),
     "report": ("isthmus.commands.use", "write the HTML report of a run"),
+    "tour": ("isthmus.commands.tour", "the whole family explained by running it, as one HTML page"),
     "models": ("isthmus.commands.listing", "what models there are, one line each"),
 }
 

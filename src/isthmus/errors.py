@@ -43,3 +43,7 @@ class OvercompleteWarning(IsthmusWarning):
 
 class CollapseWarning(IsthmusWarning):
     """Most latents carry no information about the data."""
+
+
+class ParzenWarning(IsthmusWarning):
+    """A Parzen window estimate was asked for, and must not be believed."""

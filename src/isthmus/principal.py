@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from isthmus.errors import RunError
 
 _ROWS = 4096
 
@@ -55,6 +57,25 @@ class Principal:
     noise_variance: float
     total_variance: float
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All of it, to be saved."""
+        return {
+            "mean": self.mean,
+            "components": self.components,
+            "variance": self.variance,
+            "noise_and_total": np.array([self.noise_variance, self.total_variance]),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray], d: int, k: int) -> Principal:
+        """Take back what `arrays` gave, if it has these sizes."""
+        shapes = {"mean": (d,), "components": (k, d), "variance": (k,), "noise_and_total": (2,)}
+        found = {name: array.shape for name, array in arrays.items() if array.dtype == np.float64}
+        if len(arrays) != len(shapes) or found != shapes:
+            raise RunError(f"principal components of {d:,} values are float64 arrays of shapes {shapes}")
+        noise, total = arrays["noise_and_total"].tolist()
+        return cls(arrays["mean"], arrays["components"], arrays["variance"], noise, total)
+
     def log_likelihood(self, X: np.ndarray) -> np.ndarray:
         """Exact log p(x) of rows (n, *event) under probabilistic PCA, in nats (Tipping & Bishop, 1999, eq. 4)."""
         d, k = len(self.mean), len(self.variance)
@@ -74,6 +95,15 @@ class Principal:
         codes = centred @ self.components.T
         residual = centred - codes @ self.components
         return (codes**2 / variance).sum(1) + (residual**2).sum(1) / noise
+
+
+def leading(X: np.ndarray, k: int) -> Principal:
+    """At most k leading principal components of rows (n, *event): those that have any variance."""
+    n, d = len(X), math.prod(X.shape[1:])
+    k = min(k, n, d)
+    found = few_rows(X, k) if n < d else principal_components(moments(X), k)
+    kept = found.variance > 1e-9 * found.total_variance
+    return replace(found, components=found.components[kept], variance=found.variance[kept])
 
 
 def moments(X: np.ndarray) -> Moments:

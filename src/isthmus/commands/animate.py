@@ -7,7 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.commands.fit import add_model_options, known_model, make_model, overview, spoken_warnings
+from isthmus.commands.fit import (
+    add_model_options,
+    known_model,
+    make_model,
+    overview,
+    parse_model_options,
+    spoken_warnings,
+)
 from isthmus.commands.listing import summary
 from isthmus.commands.parsing import Parser, data_options
 from isthmus.errors import DataError, DivergedError, ParameterError
@@ -29,7 +36,7 @@ def run(command: str, args: list[str]) -> int:
     parser.add_argument("--fps", type=float, default=8.0, help="epochs per second")
     parser.add_argument("--ping_pong", action="store_true", help="go back through the epochs before the start")
     add_model_options(parser, cls)
-    _animate(cls, parser.parse_args(args[1:]))
+    _animate(cls, parse_model_options(parser, args[1:]))
     return 0
 
 

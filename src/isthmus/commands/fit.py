@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shlex
 import sys
 import warnings
@@ -27,10 +28,13 @@ def run(command: str, args: list[str]) -> int:
     parser = Parser(prog=f"isthmus fit {cls.name}", description=summary(cls))
     parser.add_argument("data", type=str, help="built-in name, file, folder, openml:NAME or hf:NAME")
     parser.add_argument("--out", type=str, required=True, metavar="RUN", help="folder of the run")
+    if takes_target(cls):
+        text = "data that the model is to give back for each row of DATA, which are then taken to be corrupted already"
+        parser.add_argument("--target", type=str | None, metavar="DATA", help=text)
     parser.add_argument("--resume", action="store_true", help="continue a run that was interrupted or killed")
     parser.add_argument("--report", type=bool, default=True, help="write report.html")
     add_model_options(parser, cls)
-    _fit(cls, parser.parse_args(args[1:]))
+    _fit(cls, parse_model_options(parser, args[1:]))
     return 0
 
 
@@ -72,8 +76,13 @@ def add_model_options(parser: Parser, cls: Any) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress bar and no summary")
     parser.add_argument("--config", action="config", help="YAML file with options, as --print_config writes it")
     add_data_options(parser)
-    parser.add_class_arguments(cls, skip={"trainer", "verbose"})
-    parser.add_class_arguments(Trainer, "trainer", skip={"callbacks", "checkpoint", "resume"})
+    parser.add_class_arguments(cls, skip={"trainer", "verbose"}, instantiate=False)
+    parser.add_class_arguments(Trainer, "trainer", skip={"callbacks", "checkpoint", "resume"}, instantiate=False)
+
+
+def parse_model_options(parser: Parser, args: list[str]) -> Any:
+    """What was asked for; parts such as ``--network Conv --network.pool max`` are objects."""
+    return parser.instantiate(parser.parse_args(args))
 
 
 def make_model(cls: Any, config: Any, **trainer_options: Any) -> Any:
@@ -85,6 +94,11 @@ def make_model(cls: Any, config: Any, **trainer_options: Any) -> Any:
     return cls(**own, trainer=trainer, verbose=not config.quiet)
 
 
+def takes_target(cls) -> bool:
+    """Whether a model can learn to turn one data set into another."""
+    return "target" in inspect.signature(cls.fit).parameters
+
+
 def _fit(cls, config) -> None:
     from isthmus.data import load
     from isthmus.runs import PARAMS, write_run
@@ -93,12 +107,15 @@ def _fit(cls, config) -> None:
     _check_out(folder, resume=config.resume)
     options = data_options(config)
     samples = load(config.data, **options)
+    target = {}
+    if takes_target(cls) and config.target is not None:
+        target = {"target": load(config.target, **options)}
     estimator = make_model(cls, config, checkpoint=str(folder / _CHECKPOINT), resume=config.resume)
     source = {"data": config.data, "options": options}
     _make(folder)
     try:
         with spoken_warnings():
-            estimator.fit(samples)
+            estimator.fit(samples, **target)
     except (KeyboardInterrupt, DivergedError) as error:
         if hasattr(estimator, "module_"):
             write_run(estimator, folder, source)

@@ -53,6 +53,36 @@ def _reconstruct(estimator: BaseAutoencoder, config: Any) -> None:
     print(f"{out}: reconstructions of shape {decoded.shape}")
 
 
+def _denoise(estimator: BaseAutoencoder, config: Any) -> None:
+    from isthmus.models.denoiser import Denoiser
+
+    if not isinstance(estimator, Denoiser):
+        raise ParameterError(
+            f"this model ({type(estimator).__name__}) was not trained to denoise; fit one that is, such as "
+            "`isthmus fit denoising`"
+        )
+    X = np.asarray(run_samples(estimator, config).X)
+    noisy = estimator.corrupt(X, random_state=config.seed) if config.corrupt else X
+    restored = estimator.denoise(noisy)
+    stages = [X, noisy, restored] if config.corrupt else [noisy, restored]
+    out = Path(config.out)
+    if out.suffix.lower() == ".png":
+        shown = [stage[:_MOST_PAIRS].reshape(-1, *estimator.info_.shape) for stage in stages]
+        sheet = np.stack(shown, axis=1).reshape(-1, *estimator.info_.shape)
+        # The noise reaches beyond the range of what lies under it, which is what there is to see.
+        clean = np.quantile(restored, [0.001, 0.999]).tolist()
+        limits = estimator.info_.display_range if estimator.info_.dtype == "uint8" else (clean[0], clean[1])
+        write_pictures(out, sheet, estimator.info_, columns=len(stages) * (8 // len(stages)), limits=limits)
+        names = "the clean one, the noisy one and the restored one" if config.corrupt else "noisy and restored"
+        print(f"{out}: the first {len(shown[0])} samples, each as {names}, from left to right")
+    else:
+        write_array(out, restored, _feature_names(estimator))
+        print(f"{out}: restored samples of shape {restored.shape}")
+    if config.corrupt:
+        before, after = (float(np.mean((stage - X.astype(float)) ** 2)) for stage in (noisy, restored))
+        print(f"mean squared error against the clean data: {before:.4g} of the noisy ones, {after:.4g} restored")
+
+
 def _sample(estimator: BaseAutoencoder, config: Any) -> None:
     drawn = estimator.sample(config.n, random_state=config.seed)
     out = Path(config.out)
@@ -117,6 +147,7 @@ def _out(text: str, *, required: bool = True) -> tuple[tuple[str, ...], dict[str
 _ACTIONS: dict[str, tuple[Callable[..., None], str, bool]] = {
     "encode": (_encode, "Write the codes of data.", True),
     "reconstruct": (_reconstruct, "Encode and decode data.", True),
+    "denoise": (_denoise, "Restore noisy data.", True),
     "sample": (_sample, "Draw new data from a model.", False),
     "score": (
         _score,
@@ -129,6 +160,11 @@ _ACTIONS: dict[str, tuple[Callable[..., None], str, bool]] = {
 _OPTIONS: dict[str, list[tuple[tuple[str, ...], dict[str, Any]]]] = {
     "encode": [_out("where to write: .npy, .csv or .parquet")],
     "reconstruct": [_out(".npy, .csv or .parquet; for pictures .png, a sheet of pairs")],
+    "denoise": [
+        _out(".npy, .csv or .parquet; for pictures .png, a sheet of noisy and restored ones"),
+        (("--corrupt",), {"action": "store_true", "help": "the data are clean: add the model's own noise first"}),
+        (("--seed",), {"type": int | None, "default": None, "help": "seed of that noise"}),
+    ],
     "sample": [
         (("-n", "--n"), {"type": int, "default": 64, "help": "how many"}),
         (("--seed",), {"type": int | None, "default": None, "help": "seed of the draw"}),

@@ -24,6 +24,7 @@ METRICS = {
     "kl": "KL(q(z|x) ‖ p(z)), nats per sample",
     "active_units": "latents whose posterior mean varies over the rows by more than 0.01 (Burda et al., 2016)",
     "log_likelihood": "exact log p(x), nats per sample, where the model has one in closed form",
+    "jacobian_norm": "‖∂z/∂x‖² of the code by the scaled input: squared derivatives, summed, mean over the rows",
 }
 """Key of `BaseAutoencoder.evaluate`, and what it means."""
 

@@ -79,11 +79,15 @@ def animate(
         strip = sheet(pictures, len(pictures))
         atomic_write(path, png(enlarge(strip, factor_for(strip.shape, _STRIP))))
         return path
-    shown = _enlarged(pictures, captions)
-    if ping_pong:
-        shown = np.concatenate([shown, shown[-2:0:-1]])
-    atomic_write(path, _WRITERS[ending](shown, fps))
+    atomic_write(path, encode(_enlarged(pictures, captions), ending, fps=fps, ping_pong=ping_pong))
     return path
+
+
+def encode(frames: np.ndarray, ending: str, *, fps: float = 8.0, ping_pong: bool = False) -> bytes:
+    """The file of an animation: ``.gif``, ``.webp`` or ``.mp4`` of bytes (n, H, W) or (n, H, W, 3), as they are."""
+    if ping_pong:
+        frames = np.concatenate([frames, frames[-2:0:-1]])
+    return _WRITERS[ending](frames, fps)
 
 
 def side_by_side(walks: np.ndarray, n_columns: int | None = None, *, limits: tuple[float, float]) -> np.ndarray:

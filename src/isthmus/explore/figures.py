@@ -16,6 +16,7 @@ from isthmus.explore.style import (
     PAPER,
     SECOND,
     TICK,
+    TITLE,
     WIDE,
     colorbar,
     legend_above,
@@ -60,6 +61,27 @@ def loss_curves(history: Mapping[str, Sequence[float]], best_epoch: int = 0) -> 
         _curves(axes, history, term, best_epoch)
     for axes in panels[len(terms) :]:
         axes.axis("off")
+    legend_above(figure, panels[0])
+    return figure
+
+
+def stage_curves(histories: Mapping[str, Mapping[str, Sequence[float]]], best_epochs: Sequence[int]) -> Figure:
+    """Loss over the epochs of several trainings, each in a panel with its own axis.
+
+    Parameters
+    ----------
+    histories : mapping of str to mapping
+        Title of each training and its history, as for `loss_curves`.
+    best_epochs : sequence of int
+        Marked in each.
+    """
+    figure, panels = panels_of(len(histories), 2.5)
+    for axes, (title, history), best in zip(panels, histories.items(), best_epochs, strict=True):
+        _curves(axes, history, "loss", 0)
+        axes.axvline(best, color=MUTED, lw=0.9, ls=(0, (4, 3)), label="best epoch")
+        axes.set_title(plain(title), loc="left", fontsize=TITLE, color=INK)
+        axes.set_ylabel("")
+    panels[0].set_ylabel("nats per sample", fontsize=LABEL, color=INK)
     legend_above(figure, panels[0])
     return figure
 

@@ -34,11 +34,11 @@ def new_figure(width: float, height: float, layout: Any = "constrained") -> Figu
     return Figure(figsize=(width, height), layout=layout, facecolor="none")
 
 
-def panels_of(n: int, height: float) -> tuple[Figure, list[Axes]]:
-    """Small multiples, at most four to a row."""
-    n_rows = -(-n // 4)
+def panels_of(n: int, height: float, columns: int = 4) -> tuple[Figure, list[Axes]]:
+    """Small multiples, at most so many to a row."""
+    n_rows = -(-n // columns)
     n_columns = -(-n // n_rows)
-    figure = new_figure(max(3.4, WIDE * n_columns / 4), height * n_rows + 0.3)
+    figure = new_figure(max(3.4, WIDE * n_columns / columns), height * n_rows + 0.3)
     panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel().tolist()
     for axes in panels[n:]:
         axes.axis("off")

@@ -45,6 +45,12 @@ class Likelihood(Part):
     def forward(self, y: Tensor) -> Distribution:
         """Distribution with event shape ``event`` for decoder outputs of shape (..., *event, n_outputs)."""
 
+    def calibrate(self, y: Tensor, x: Tensor) -> None:
+        """Set what is learned beside the decoder to its best value for decoder outputs ``y`` of the data ``x``.
+
+        Only a scale has such a value in closed form; other likelihoods stay as they are.
+        """
+
 
 def check_counts(info: DataInfo, who: str) -> None:
     """Complain unless the data are whole numbers from 0 up."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, Laplace, Normal
+from torch.distributions import Independent, Laplace, Normal
 
 from isthmus.errors import ParameterError
 from isthmus.likelihoods.base import Likelihood
@@ -35,6 +35,8 @@ class LocationScale(Likelihood):
     """
 
     family: ClassVar[type[Normal] | type[Laplace]]
+    order: ClassVar[int]
+    """Moment of the error of which the scale of greatest likelihood is the root."""
     shift_: Tensor
     unit_: Tensor
     floor_: Tensor
@@ -71,12 +73,20 @@ class LocationScale(Likelihood):
         return (_GAIN * self.raw_scale).exp() + self.floor_
 
     @torch.no_grad()
-    def set_spread(self, spread: float) -> None:
+    def set_spread(self, spread: float | Tensor) -> None:
         """Set the scale to a value found otherwise, or to the smallest there may be."""
         above = torch.as_tensor(spread, dtype=self.raw_scale.dtype) - self.floor_
         self.raw_scale.copy_(torch.maximum(above, 1e-3 * self.floor_).log() / _GAIN)
 
-    def forward(self, y: Tensor) -> Distribution:
+    @torch.no_grad()
+    def calibrate(self, y: Tensor, x: Tensor) -> None:
+        if self.scale not in ("learned", "per_feature"):
+            return
+        error = (self(y).standardize(x) - y[..., 0]).abs()
+        moments = error.pow(self.order).mean(0)
+        self.set_spread((moments if self.scale == "per_feature" else moments.mean()).pow(1 / self.order))
+
+    def forward(self, y: Tensor) -> Rescaled:
         location = y[..., 0]
         base = self.family(location, self.spread.expand_as(location), validate_args=False)
         base = Independent(base, self.n_event_, validate_args=False)
@@ -87,6 +97,7 @@ class GaussianLikelihood(LocationScale):
     """x ~ N(g(z), σ²): with a fixed σ, the squared L2 loss; with a learned one, that loss weighed rightly."""
 
     family = Normal
+    order = 2
     names: ClassVar = {
         "gaussian": {},
         "gaussian_per_feature": {"scale": "per_feature"},
@@ -98,4 +109,5 @@ class LaplaceLikelihood(LocationScale):
     """x ~ Laplace(g(z), b): the L1 loss, which outliers move less."""
 
     family = Laplace
+    order = 1
     names: ClassVar = {"laplace": {}, "laplace_per_feature": {"scale": "per_feature"}, "l1": {"scale": 1.0}}

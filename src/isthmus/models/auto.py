@@ -103,8 +103,7 @@ def choose_network(network: str | Network, info: DataInfo) -> tuple[Network, Cho
     if isinstance(network, Network):
         return copy.deepcopy(network), Choice(repr(network), "as asked")
     if network == "auto":
-        big = info.is_picture and min(info.shape[:2]) >= 16
-        chosen = _conv(info) if big else _mlp(info)
+        chosen = _conv(info) if suits_convolutions(info) else _mlp(info)
         size = " x ".join(map(str, info.shape))
         reason = f"pictures of {size}" if info.is_picture else f"{info.n_values} columns"
         return chosen, Choice(repr(chosen), reason)
@@ -114,6 +113,11 @@ def choose_network(network: str | Network, info: DataInfo) -> tuple[Network, Cho
         )
     chosen = _NETWORKS[network](info)
     return chosen, Choice(repr(chosen), "as asked, sized by the data")
+
+
+def suits_convolutions(info: DataInfo) -> bool:
+    """Whether the data are pictures large enough to be halved a few times."""
+    return info.is_picture and min(info.shape[:2]) >= 16
 
 
 def choose_corruption(corruption: str | Corruption | Callable[[Tensor], Tensor], strength: float | str) -> Corruption:

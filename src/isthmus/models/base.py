@@ -6,7 +6,7 @@ import inspect
 from abc import abstractmethod
 from numbers import Integral
 from os import PathLike
-from typing import Any, ClassVar, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.core import Composed
+from isthmus.core import Composed, Part
 from isthmus.corruptions import NoCorruption
 from isthmus.data.info import DataInfo, describe_data
 from isthmus.errors import DataError, ParameterError, RunError
@@ -24,11 +24,15 @@ from isthmus.evaluate.metrics import evaluate
 from isthmus.likelihoods import Likelihood
 from isthmus.models.auto import Choice
 from isthmus.models.explorable import Explorable
-from isthmus.models.fitting import fit_module
+from isthmus.models.fitting import Fit, fit_module
 from isthmus.models.inference import Posterior, by_batch, rebuild, score_rows, weigh_rows
 from isthmus.models.inputs import read_samples, restore_shape
 from isthmus.networks import Network
 from isthmus.training import Trainer
+
+if TYPE_CHECKING:
+    from isthmus.training.checkpoint import Checkpoint
+    from isthmus.training.loop import Loop
 
 Scale = Literal["auto", "common", "global", "standard", "center", "log", "none"]
 
@@ -96,6 +100,8 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
     registry: ClassVar[dict[str, type[BaseAutoencoder]]] = {}
     prevents_identity: ClassVar[bool] = False
     """Whether something other than a narrow code keeps the model from copying its input."""
+    sampling: ClassVar[str] = "codes drawn at random from the prior, then decoded"
+    """How `sample` makes new data."""
     report_sections: ClassVar[tuple[str, ...]] = ()
     """What the report of this variant shows besides: names of functions of `isthmus.report`, "module:function"."""
 
@@ -160,6 +166,18 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
         a value, or a function of the `DataInfo` that returns one.
         """
 
+    def wish(self, name: str, info: DataInfo) -> Any:
+        """What the user asked for by this name, or what the variant prefers (for these data) if that is "auto"."""
+        value = getattr(self, name)
+        if not (isinstance(value, str) and value == "auto"):
+            return value
+        preferred = self.recipe().get(name, value)
+        return preferred(info) if callable(preferred) and not isinstance(preferred, Part) else preferred
+
+    def can_copy(self) -> bool:
+        """Whether only a narrow code keeps this model from copying its input."""
+        return not self.prevents_identity
+
     # ------------------------------------------------------------------ fitting
 
     def fit(self, X: Any, y: Any = None) -> BaseAutoencoder:
@@ -188,6 +206,12 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
         self.check_parameters()
         fit_module(self, read_samples(self, X, fitting=True))
         return self
+
+    def train_module(self, fit: Fit, loop: Loop, checkpoint: Checkpoint | None) -> None:
+        """Train the module, which is laid out; a variant that takes more than one training does so here."""
+        if self.verbose:
+            print(self.describe())
+        fit.run(loop, checkpoint)
 
     # ---------------------------------------------------------------- code
 
@@ -334,6 +358,12 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
 
         check_is_fitted(self)
         save_run(self, path, overwrite=overwrite)
+
+    def learn_more(self, samples: np.ndarray) -> None:
+        """Learn what a variant needs beside its module, from training samples (n, *event), once the weights stand.
+
+        They are what the decoder was to give back. Called too if the training was interrupted or diverged.
+        """
 
     def fitted_arrays(self) -> dict[str, np.ndarray]:
         """What a variant learned beside its module, to be saved with it."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.data.info import DataInfo
-from isthmus.errors import DataError
+from isthmus.errors import DataError, RunError
 from isthmus.models.corrupting import Corrupting
 from isthmus.models.fitting import fit_module
 from isthmus.models.inputs import read_samples
@@ -19,6 +19,9 @@ class Denoiser(Corrupting):
     """Base of the variants whose input is corrupted. Registers no model of its own."""
 
     prevents_identity = True
+    report_sections = ("denoising:restored",)
+
+    paired_: bool
 
     def fit(self, X: Any, y: Any = None, *, target: Any = None) -> Denoiser:
         """Learn to restore.
@@ -46,12 +49,27 @@ class Denoiser(Corrupting):
         """
         self.check_parameters()
         samples = read_samples(self, X, fitting=True)
+        self.paired_ = target is not None
         fit_module(self, samples, None if target is None else self._read_target(target, samples))
         return self
 
     def denoise(self, X: Any) -> np.ndarray:
         """Restore noisy data: the mean of p(x|z) at the code of the noisy sample, in the shape and units of X."""
         return self.reconstruct(X)
+
+    @property
+    def learned_from_noisy(self) -> bool:
+        """Whether the data themselves are noisy, so that restoring means to make them better than they came."""
+        return self.paired_
+
+    def fitted_arrays(self) -> dict[str, np.ndarray]:
+        return {"paired": np.array([self.paired_], dtype=np.uint8)}
+
+    def restore_arrays(self, arrays: dict[str, np.ndarray]) -> None:
+        found = {name: (array.dtype.name, array.shape) for name, array in arrays.items()}
+        if found != {"paired": ("uint8", (1,))}:
+            raise RunError(f"a {type(self).__name__} says whether it was given targets, and nothing else")
+        self.paired_ = bool(arrays["paired"][0])
 
     def _read_target(self, target: Any, samples: np.ndarray) -> np.ndarray:
         # Read as training data are, by a copy: the columns of the target need not have the names of the input's.

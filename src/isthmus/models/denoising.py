@@ -12,12 +12,12 @@ from isthmus.bottlenecks import Deterministic
 from isthmus.corruptions import Corruption
 from isthmus.models.auto import choose_corruption
 from isthmus.models.base import Shared
-from isthmus.models.denoiser import Denoiser
+from isthmus.models.generative import GenerativeDenoiser
 from isthmus.priors import FittedGaussian
 from isthmus.terms import NLL, Walkback
 
 
-class DenoisingAutoencoder(Denoiser):
+class DenoisingAutoencoder(GenerativeDenoiser):
     """Denoising autoencoder: the input is corrupted, the target is the clean sample.
 
     It removes noise, and the noise regularises: the code cannot copy the input, even if it is wider than the data
@@ -56,7 +56,7 @@ class DenoisingAutoencoder(Denoiser):
 
     name = "denoising"
     _parameter_constraints: ClassVar = {
-        **Denoiser._parameter_constraints,
+        **GenerativeDenoiser._parameter_constraints,
         "corruption": [str, Corruption, callable],
         "noise": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "walkback": [Interval(Integral, 0, None, closed="left")],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from numbers import Integral
 from pathlib import Path
@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-from isthmus.core import Part
 from isthmus.data.info import DataInfo, describe_data, with_range_of
 from isthmus.errors import CollapseWarning, DataError, OvercompleteWarning, RunError
 from isthmus.models.auto import (
@@ -43,11 +42,60 @@ ACTIVE = 1e-2
 """Variance of the posterior mean over the data above which a latent counts as active (Burda et al., 2016)."""
 
 
+@dataclass(frozen=True)
+class Fit:
+    """One call of ``fit``: what all its trainings share.
+
+    Parameters
+    ----------
+    estimator : BaseAutoencoder
+        Laid out; told of the progress.
+    X : ndarray of shape (n, *event)
+        All rows.
+    split : Split
+        Which of them to train on.
+    trainer : Trainer
+        How.
+    n_epochs : int
+        Passes of the main training.
+    seed : int
+        From which everything random follows.
+    fingerprint : str
+        Identifies data, parameters and versions.
+    """
+
+    estimator: BaseAutoencoder
+    X: np.ndarray
+    split: Split
+    trainer: Trainer
+    n_epochs: int
+    seed: int
+    fingerprint: str
+
+    def loop(self, module: Composed, X: np.ndarray, position: Position, n_epochs: int, **options: Any) -> Loop:
+        """Training of a module on these rows, which are split as all others."""
+        options = {"trainer": self.trainer, "fingerprint": self.fingerprint, **options}
+        return Loop(module, X, self.split, n_epochs=n_epochs, position=position, **options)
+
+    def run(self, loop: Loop, checkpoint: Checkpoint | None) -> None:
+        """Train to the end, and record how it went even if it was cut off."""
+        loop.callbacks = _callbacks(self.estimator, loop)
+        try:
+            for callback in loop.callbacks:
+                callback.on_fit_start(self.estimator.get_params(deep=False), loop.n_epochs)
+            loop.run(checkpoint)
+        finally:
+            for callback in loop.callbacks:
+                callback.on_fit_end()
+            self.estimator.history_ = columns_of(loop.position.history)
+            self.estimator.best_epoch_ = loop.position.best_epoch
+
+
 def fit_module(estimator: BaseAutoencoder, X: np.ndarray, target: np.ndarray | None = None) -> None:
     """Train ``estimator`` on samples (n, *event) and set its fitted attributes; the ``target`` is X unless given."""
     trainer = estimator.trainer or Trainer()
     fingerprint = _fingerprint(estimator, X, target)
-    checkpoint = _load_checkpoint(trainer, fingerprint)
+    checkpoint = load_checkpoint(trainer, fingerprint)
     seed = check_random_state(estimator.random_state).randint(2**31 - 1)
     position = checkpoint.position if checkpoint else Position(seed)
     split = split_rows(len(X), trainer.validation_fraction, position.seed)
@@ -57,36 +105,25 @@ def fit_module(estimator: BaseAutoencoder, X: np.ndarray, target: np.ndarray | N
     latent_dim, choices = prepare(estimator, info, position.seed)
     n_batches = -(-len(split.train) // trainer.resolve_batch_size(len(split.train)))
     n_epochs, choices["max_epochs"] = choose_max_epochs(estimator.max_epochs, n_batches)
-    callbacks = _callbacks(estimator, trainer)
-    loop = Loop(
-        estimator.module_,
-        X,
-        split,
-        trainer=trainer,
-        n_epochs=n_epochs,
-        position=position,
-        fingerprint=fingerprint,
-        callbacks=callbacks,
-        target=target,
-    )
+    fit = Fit(estimator, X, split, trainer, n_epochs, position.seed, fingerprint)
+    loop = fit.loop(estimator.module_, X, position, n_epochs, target=target)
     estimator.choices_ = choices
-    if estimator.verbose:
-        print(estimator.describe())
     try:
-        for callback in callbacks:
-            callback.on_fit_start(estimator.get_params(deep=False), n_epochs)
-        loop.run(checkpoint)
+        estimator.train_module(fit, loop, checkpoint)
     finally:
-        for callback in callbacks:
-            callback.on_fit_end()
-        history = loop.position.history
-        estimator.history_ = {name: [row[name] for row in history] for name in history[0]} if history else {}
-        estimator.best_epoch_ = loop.position.best_epoch
-        finish(estimator, X[split.train[:_MOST_CODES]])
+        # A spread of the rows, as their order may mean something.
+        rows = split.train[:: -(-len(split.train) // _MOST_CODES)]
+        finish(estimator, X[rows], None if target is None else target[rows])
     _warn_of_collapse(estimator, latent_dim)
 
 
-def _load_checkpoint(trainer: Trainer, fingerprint: str) -> Checkpoint | None:
+def columns_of(history: list[dict[str, float]]) -> dict[str, list[float]]:
+    """Rows of a history as one list for each metric."""
+    return {name: [row[name] for row in history] for name in history[0]} if history else {}
+
+
+def load_checkpoint(trainer: Trainer, fingerprint: str) -> Checkpoint | None:
+    """Checkpoint in the trainer's folder, if it is to be resumed from and is of this training."""
     if trainer.checkpoint is None:
         return None
     folder = Path(trainer.checkpoint)
@@ -105,9 +142,9 @@ def prepare(estimator: BaseAutoencoder, info: DataInfo, seed: int) -> tuple[int,
     """Choose the parts for these data and lay out the module, with weights drawn from ``seed``."""
     if not info.std.any():
         raise DataError(f"all {info.n_samples:,} samples are the same, so there is nothing to learn from")
-    wishes = {name: _wish(estimator, name, info) for name in ("likelihood", "scaling", "network")}
+    wishes = {name: estimator.wish(name, info) for name in ("likelihood", "scaling", "network")}
     network, networked = choose_network(wishes["network"], info)
-    latent_dim, width = choose_latent_dim(_wish(estimator, "latent_dim", info), network, info)
+    latent_dim, width = choose_latent_dim(estimator.wish("latent_dim", info), network, info)
     likelihood, likely = choose_likelihood(wishes["likelihood"], info)
     scaling, scaled = choose_scaling(wishes["scaling"], likelihood, network, info)
     _warn_of_identity(estimator, latent_dim, info)
@@ -120,15 +157,6 @@ def prepare(estimator: BaseAutoencoder, info: DataInfo, seed: int) -> tuple[int,
     for name in [name for name, wish in wishes.items() if wish is not getattr(estimator, name)]:
         choices[name] = replace(choices[name], reason=f"what makes a {type(estimator).__name__}")
     return latent_dim, choices
-
-
-def _wish(estimator: BaseAutoencoder, name: str, info: DataInfo) -> Any:
-    """What the user asked for, or what the variant prefers (perhaps as a function of the data) if that is "auto"."""
-    value = getattr(estimator, name)
-    if not (isinstance(value, str) and value == "auto"):
-        return value
-    preferred = estimator.recipe().get(name, value)
-    return preferred(info) if callable(preferred) and not isinstance(preferred, Part) else preferred
 
 
 def split_rows(n: int, fraction: float, seed: int) -> Split:
@@ -158,15 +186,17 @@ def some_codes(estimator: BaseAutoencoder, rows: np.ndarray) -> np.ndarray:
     return by_batch(module, rows[:most], lambda x: module.encode(x).mean)
 
 
-def finish(estimator: BaseAutoencoder, rows: np.ndarray) -> None:
-    """What is learned from the codes once the weights stand: a fitted prior, and how many latents are in use."""
+def finish(estimator: BaseAutoencoder, rows: np.ndarray, target: np.ndarray | None = None) -> None:
+    """What is learned once the weights stand: a fitted prior, how many latents are in use, what the variant adds."""
     codes = some_codes(estimator, rows)
     estimator.module_.prior.fit(torch.from_numpy(codes))
     estimator.active_units_ = active_units(codes)
+    estimator.learn_more(rows if target is None else target)
 
 
-def _callbacks(estimator: BaseAutoencoder, trainer: Trainer) -> list[Callback]:
-    callbacks: list[Callback] = [ProgressBar()] if estimator.verbose else []
+def _callbacks(estimator: BaseAutoencoder, loop: Loop) -> list[Callback]:
+    trainer = loop.trainer
+    callbacks: list[Callback] = [ProgressBar(loop.stage)] if estimator.verbose else []
     callbacks += [make_logger(name, Path(trainer.log_dir)) for name in trainer.loggers]
     return [*callbacks, *trainer.callbacks]
 
@@ -190,7 +220,7 @@ def _is_bookkeeping(name: str) -> bool:
 
 
 def _warn_of_identity(estimator: BaseAutoencoder, latent_dim: int, info: DataInfo) -> None:
-    if latent_dim >= info.n_values and not estimator.prevents_identity:
+    if latent_dim >= info.n_values and estimator.can_copy():
         warnings.warn(
             f"latent_dim={latent_dim} is at least as wide as the data ({info.n_values} values), so copying the input "
             "is the easiest solution and nothing need be learned; use a smaller latent_dim, or a VAE",

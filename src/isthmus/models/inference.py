@@ -15,6 +15,7 @@ from isthmus.evaluate.bounds import common_noise, elbo, importance_weighted
 
 _MOST_VALUES = 1 << 22
 _MOST_ROWS = 1024
+_BLOCK, _MOST_TO_REPEAT = 16, 1 << 14
 SCORE_DRAWS = 32
 
 
@@ -46,15 +47,36 @@ def by_batch(
     ``copies`` is how many decoded samples a row costs, which shrinks the batch.
     """
     module.eval()
-    device = module.prior().mean.device
-    values = max(1, rows[0].size) * module.likelihood.n_outputs * copies
-    size = max(1, min(_MOST_ROWS, _MOST_VALUES // values))
+    device = device_of(module)
+    size = batch_size(module, rows[0].size, copies)
     # torch.tensor copies: a read-only or memory-mapped array may not be handed over.
     parts = [
-        function(torch.tensor(rows[start : start + size], device=device)).cpu().numpy()
+        _evenly(function, torch.tensor(rows[start : start + size], device=device)).cpu().numpy()
         for start in range(0, len(rows), size)
     ]
     return np.concatenate(parts)
+
+
+def _evenly(function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
+    """The function of a batch, to which the last row is added until the number of rows is even enough.
+
+    Matrix products treat the rows that do not fill a block in another way, with another rounding: without this, the
+    last bits of a row would depend on where in a batch it sits. Of large samples there is too much else to do.
+    """
+    missing = -len(batch) % _BLOCK
+    if missing == 0 or batch[0].numel() > _MOST_TO_REPEAT:
+        return function(batch)
+    return function(torch.cat([batch, batch[-1:].expand(missing, *batch.shape[1:])]))[: len(batch)]
+
+
+def batch_size(module: Composed, n_values: int, copies: int = 1) -> int:
+    """How many samples of so many values to pass through a model at once."""
+    return max(1, min(_MOST_ROWS, _MOST_VALUES // (max(1, n_values) * module.likelihood.n_outputs * copies)))
+
+
+def device_of(module: Composed) -> torch.device:
+    """Where a model is."""
+    return module.prior().mean.device
 
 
 def rebuild(module: Composed, rows: np.ndarray) -> np.ndarray:
@@ -66,7 +88,7 @@ def score_rows(module: Composed, rows: np.ndarray) -> np.ndarray:
     """`BaseAutoencoder.score_samples`: the same noise for every row, so that no row depends on another."""
     if not module.bottleneck.stochastic:
         return by_batch(module, rows, lambda x: module.log_prob(x, module.encode(x).z))
-    noise = common_noise(SCORE_DRAWS, module.bottleneck.latent_dim_).to(module.prior().mean.device)
+    noise = common_noise(SCORE_DRAWS, module.bottleneck.latent_dim_).to(device_of(module))
     return by_batch(module, rows, lambda x: elbo(module, x, noise), copies=len(noise))
 
 

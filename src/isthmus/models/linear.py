@@ -12,7 +12,7 @@ from torch import nn
 
 from isthmus.bottlenecks import Deterministic
 from isthmus.data.info import describe_data
-from isthmus.errors import DivergedError, ParameterError, RunError
+from isthmus.errors import DivergedError, ParameterError
 from isthmus.likelihoods import GaussianLikelihood
 from isthmus.models.base import BaseAutoencoder, Shared
 from isthmus.models.fitting import finish, fit_module, prepare
@@ -128,23 +128,10 @@ class LinearAutoencoder(BaseAutoencoder):
         return super().evaluate(X) | {"log_likelihood": exact}
 
     def fitted_arrays(self) -> dict[str, np.ndarray]:
-        p = self.principal_
-        variances = np.array([p.noise_variance, p.total_variance])
-        return {
-            "mean": p.mean,
-            "components": p.components,
-            "variance": p.variance,
-            "noise_and_total": variances,
-        }
+        return self.principal_.arrays()
 
     def restore_arrays(self, arrays: dict[str, np.ndarray]) -> None:
-        k, d = self.latent_dim_, self.info_.n_values
-        shapes = {"mean": (d,), "components": (k, d), "variance": (k,), "noise_and_total": (2,)}
-        found = {name: array.shape for name, array in arrays.items() if array.dtype == np.float64}
-        if len(arrays) != len(shapes) or found != shapes:
-            raise RunError(f"a LinearAutoencoder has float64 arrays of shapes {shapes}")
-        noise, total = arrays["noise_and_total"].tolist()
-        self._expose(Principal(arrays["mean"], arrays["components"], arrays["variance"], noise, total))
+        self._expose(Principal.from_arrays(arrays, self.info_.n_values, self.latent_dim_))
 
     def _expose(self, principal: Principal) -> None:
         self.principal_ = principal

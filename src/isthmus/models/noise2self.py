@@ -86,6 +86,10 @@ class Noise2Self(Denoiser):
         kinds = {"network": _network_of_pairs, "likelihood": "gaussian", "scaling": "global"}
         return {**shared, "corruption": NeighbourPairs(), "terms": terms, **kinds}
 
+    @property
+    def learned_from_noisy(self) -> bool:
+        return True
+
     def check_parameters(self) -> None:
         super().check_parameters()
         if self.method == "neighbours":
@@ -106,16 +110,28 @@ class Noise2Self(Denoiser):
                     f"{getattr(self, name)!r} has no form; leave {name}='auto', or use method='blind_spot'"
                 )
 
-    def denoise(self, X: Any) -> np.ndarray:
-        """Restore noisy data, in the shape and units of X.
+    def denoise(self, X: Any, *, blind: bool = False) -> np.ndarray:
+        """Restore noisy data.
 
-        A model with blind spots predicts every value from the others only, in as many passes as there are ways to
-        place the spots.
+        Parameters
+        ----------
+        X : array-like
+            Noisy data.
+        blind : bool
+            Whether every value is to be predicted from the others only, in as many passes as there are ways to place
+            the spots. Then no noise can pass, whatever the network. By default the network sees the whole sample,
+            which restores better.
+
+        Returns
+        -------
+        restored : ndarray of the shape of X, in its units
         """
-        corruption = self.module_.corruption if hasattr(self, "module_") else None
-        if not isinstance(corruption, BlindSpot):
+        if not blind:
             return super().denoise(X)
-        module = self.module_
+        samples = self._read(X)
+        module, corruption = self.module_, self.module_.corruption
+        if not isinstance(corruption, BlindSpot):
+            raise ParameterError(f"a model with method={self.method!r} has no blind spots; leave blind=False")
 
         def restore(x: torch.Tensor) -> torch.Tensor:
             x = module.real(x)
@@ -124,7 +140,7 @@ class Noise2Self(Denoiser):
                 restored = torch.where(mask, module.decode(module.encode(hidden).z).mean.to(x.dtype), restored)
             return restored
 
-        return restore_shape(self, by_batch(module, self._read(X), restore))
+        return restore_shape(self, by_batch(module, samples, restore))
 
 
 def _network_of_pairs(info: DataInfo) -> str:

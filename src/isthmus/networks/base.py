@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable
+from itertools import pairwise
 from typing import ClassVar, Literal, get_args
 
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from isthmus.networks.scaling import ScalingKind
 
 Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"]
 Normalization = Literal["batch", "layer"]
+Halves = tuple[nn.Sequential, nn.Sequential]
 
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -49,6 +51,19 @@ class Network(Part):
         self.encoder = self.make_encoder(event_shape, n_features)
         self.decoder = self.make_decoder(event_shape, latent_dim, n_outputs)
 
+    @property
+    def n_stages(self) -> int:
+        """Into how many stages it can be taken apart."""
+        return 1
+
+    def stages(self) -> list[Halves]:
+        """Autoencoders inside this autoencoder, from the data inwards: pairs of encoder and decoder.
+
+        They share the layers of the network, of which they are pieces: the encoders in turn are the encoder, and the
+        decoders in reverse turn the decoder. A network that cannot be taken apart is a single stage.
+        """
+        return [(self.encoder, self.decoder)]
+
     @abstractmethod
     def make_encoder(self, event_shape: tuple[int, ...], n_features: int) -> nn.Sequential:
         """Module from (B, *event_shape) to (B, n_features)."""
@@ -56,6 +71,20 @@ class Network(Part):
     @abstractmethod
     def make_decoder(self, event_shape: tuple[int, ...], latent_dim: int, n_outputs: int) -> nn.Sequential:
         """Module from (B, latent_dim) to (B, *event_shape, n_outputs)."""
+
+
+def nested(encoder: nn.Sequential, decoder: nn.Sequential, cuts: list[int], mirrored: list[int]) -> list[Halves]:
+    """Pairs of pieces of two chains of layers, the first piece of one with the last of the other.
+
+    ``cuts`` and ``mirrored`` are where the encoder and the decoder are cut, both in ascending order.
+    """
+    falling = _pieces(encoder, cuts)
+    rising = _pieces(decoder, mirrored)
+    return list(zip(falling, reversed(rising), strict=True))
+
+
+def _pieces(chain: nn.Sequential, cuts: list[int]) -> list[nn.Sequential]:
+    return [nn.Sequential(*list(chain)[start:end]) for start, end in pairwise([0, *cuts, len(chain)])]
 
 
 class Flatten(nn.Module):
@@ -81,6 +110,11 @@ def activation(name: str) -> nn.Module:
     if name not in _ACTIVATIONS:
         raise ParameterError(f"unknown activation {name!r}; choose from {', '.join(get_args(Activation))}")
     return _ACTIVATIONS[name]()
+
+
+def is_activation(module: nn.Module) -> bool:
+    """Whether this is one of the activations: a function of each value by itself."""
+    return any(type(module) is type(make()) for make in _ACTIVATIONS.values())
 
 
 def check_normalization(name: str | None) -> None:

@@ -12,6 +12,7 @@ from torch.nn.functional import interpolate
 from isthmus.errors import ParameterError
 from isthmus.networks.base import (
     Activation,
+    Halves,
     Network,
     Normalization,
     Unflatten,
@@ -20,6 +21,7 @@ from isthmus.networks.base import (
     hidden_gain,
     init_conv,
     linear,
+    nested,
 )
 
 
@@ -92,6 +94,17 @@ class Conv(Network):
             n_out = n_channels[stage - 1] if stage > 1 else n_channels[0] * n_outputs
             stages += self._up(n_channels[stage], n_out, sizes[stage], sizes[stage - 1], last=stage == 1)
         return nn.Sequential(*stages, ChannelsLast(), Unflatten(event_shape, n_outputs))
+
+    @property
+    def n_stages(self) -> int:
+        return len(self.channels) + 1
+
+    def stages(self) -> list[Halves]:
+        """Each halving with its mirror image, then the fully connected layers between the last of them and the code."""
+        n, inner = len(self.channels), 4  # flatten, two layers and an activation between them
+        each = (len(self.encoder) - 1 - inner) // n
+        ends = [each * (number + 1) for number in range(n)]
+        return nested(self.encoder, self.decoder, [1 + end for end in ends], [inner + 1 + end - each for end in ends])
 
     def _plan(self, event_shape: tuple[int, ...]) -> tuple[list[tuple[int, int]], tuple[int, ...]]:
         """Size of the picture and number of channels at each stage, the input included."""

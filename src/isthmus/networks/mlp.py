@@ -11,6 +11,7 @@ from isthmus.errors import ParameterError
 from isthmus.networks.base import (
     Activation,
     Flatten,
+    Halves,
     Network,
     Normalization,
     Unflatten,
@@ -18,6 +19,7 @@ from isthmus.networks.base import (
     check_normalization,
     hidden_gain,
     linear,
+    nested,
 )
 
 
@@ -34,6 +36,9 @@ class MLP(Network):
         Normalisation before each activation.
     dropout : float
         Share of hidden units dropped while training.
+    code_activation : str, optional
+        Activation of the code itself, which is otherwise an affine map of the last hidden layer. With it and without
+        hidden layers, the network is the classical one of a single hidden layer, which is the code.
     """
 
     def __init__(
@@ -42,22 +47,38 @@ class MLP(Network):
         activation: Activation = "silu",
         norm: Normalization | None = None,
         dropout: float = 0.0,
+        code_activation: Activation | None = None,
     ) -> None:
         super().__init__()
         self.hidden = hidden
         self.activation = activation
         self.norm = norm
         self.dropout = dropout
+        self.code_activation = code_activation
 
     def make_encoder(self, event_shape: tuple[int, ...], n_features: int) -> nn.Sequential:
         widths = (math.prod(event_shape), *self.hidden)
-        return nn.Sequential(Flatten(), *self._layers(widths), linear(widths[-1], n_features))
+        layers = [Flatten(), *self._layers(widths)]
+        if self.code_activation is None:
+            return nn.Sequential(*layers, linear(widths[-1], n_features))
+        last = linear(widths[-1], n_features, hidden_gain(self.code_activation))
+        return nn.Sequential(*layers, last, activation(self.code_activation))
 
     def make_decoder(self, event_shape: tuple[int, ...], latent_dim: int, n_outputs: int) -> nn.Sequential:
         widths = (latent_dim, *reversed(self.hidden))
         n_values = math.prod(event_shape) * n_outputs
         last = linear(widths[-1], n_values)
         return nn.Sequential(*self._layers(widths), last, Unflatten(event_shape, n_outputs))
+
+    @property
+    def n_stages(self) -> int:
+        return len(self.hidden) + 1
+
+    def stages(self) -> list[Halves]:
+        # The decoder ends with an affine map and its reshaping; the encoder starts with a reshaping.
+        each = (len(self.decoder) - 2) // max(1, len(self.hidden))
+        ends = [each * (number + 1) for number in range(len(self.hidden))]
+        return nested(self.encoder, self.decoder, [1 + end for end in ends], ends)
 
     def _layers(self, widths: tuple[int, ...]) -> list[nn.Module]:
         if any(width < 1 for width in widths):

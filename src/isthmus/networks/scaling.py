@@ -49,8 +49,13 @@ class Scaling(nn.Module):
         """Network units, in float32."""
         x = x.to(self.shift.dtype)
         if self.kind == "log":
-            x = x.log1p()
+            x = x.clamp_min(0).log1p()  # a corruption may take counts below 0
         return ((x - self.shift) / self.scale).float()
+
+    def inverse(self, u: Tensor) -> Tensor:
+        """The data's own units."""
+        x = self.shift + self.scale * u.to(self.shift.dtype)
+        return x.expm1() if self.kind == "log" else x
 
 
 def _common(info: DataInfo) -> tuple[np.ndarray, float]:

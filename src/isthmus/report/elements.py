@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 from dataclasses import dataclass, field
@@ -73,6 +74,11 @@ def to_png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_PNG_DPI, facecolor="white")
     return buffer.getvalue()
+
+
+def data_uri(webp: bytes) -> str:
+    """A WebP picture as the address of itself, so that a page needs no other file."""
+    return "data:image/webp;base64," + base64.b64encode(webp).decode()
 
 
 def to_svg(plate: Plate) -> Markup:

@@ -70,7 +70,7 @@ def _of_code(view: View) -> list[str]:
             f"Posterior collapse: {active} of {width} latents vary with the data, so the code says almost nothing "
             "about them. Try kl_warmup=0.5, a smaller beta, more epochs, or a likelihood with a learned scale."
         )
-    if width >= view.info.n_values and not estimator.prevents_identity:
+    if width >= view.info.n_values and estimator.can_copy():
         found.append(
             f"The code ({width}) is at least as wide as the data ({view.info.n_values} values), so copying the "
             "input is the easiest solution; use a smaller latent_dim."

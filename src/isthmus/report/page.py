@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from datetime import datetime
 from importlib import import_module
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,25 +89,15 @@ def _sections(view: View, run: str | None) -> list[Section]:
 
 
 def _render(view: View, sections: list[Section]) -> str:
-    from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
-
-    import isthmus
-    from isthmus.report.elements import to_svg
+    from isthmus.report.render import render
     from isthmus.report.sections import key_figures, subtitle
 
-    texts = {name: (files("isthmus.report") / name).read_text("utf-8") for name in ("page.html.j2", "page.css")}
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["svg"] = to_svg
-    now = datetime.now().astimezone()
-    return environment.from_string(texts["page.html.j2"]).render(
-        css=Markup(texts["page.css"]),
+    return render(
+        "report/page.html.j2",
+        ("report/page.css",),
         model=view.title,
         data=view.samples.name,
         subtitle=subtitle(view),
-        date=f"{now.day} {now:%B %Y}",
-        moment=f"{now:%Y-%m-%dT%H:%M%z}",
-        version=isthmus.__version__,
         key_figures=key_figures(view),
         sections=sections,
     )

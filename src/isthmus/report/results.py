@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from isthmus.errors import ParameterError
 from isthmus.evaluate.metrics import METRICS
 from isthmus.explore import figures, pictures
 from isthmus.explore.axes import REACH, find_axis
@@ -161,20 +162,24 @@ def _prior_moments(view: View) -> tuple[np.ndarray, np.ndarray] | None:
 def samples(view: View) -> Section:
     """New data from the model."""
     section = Section("samples", "Samples", "")
+    try:
+        drawn = view.draw(64 if view.info.is_picture else max(500, len(view.events)))
+    except ParameterError as error:
+        section.intro = f"No samples can be drawn: {error}."
+        return section
     if view.info.is_picture:
         section.intro = (
-            "New pictures: codes drawn at random from the prior, then decoded. Good samples look like the data, differ "
-            "from each other, and copy none of them."
+            f"New pictures: {view.estimator.sampling}. Good samples look like the data, differ from each other, and "
+            "copy none of them."
         )
-        figure = pictures.picture_grid(view.colours(view.draw(64)), 8)
+        figure = pictures.picture_grid(view.colours(drawn), 8)
         section.plates.append(Plate("samples", figure, "64 pictures drawn from the model", "64 samples, not selected."))
         return section
     section.intro = (
-        "New rows: codes drawn at random from the prior, then decoded. The outline of the samples should follow the "
-        "filled histogram of the data in every column."
+        f"New rows: {view.estimator.sampling}. The outline of the samples should follow the filled histogram of the "
+        "data in every column."
     )
     chosen = _spread_of_features(view)
-    drawn = view.draw(max(500, len(view.events)))
     names = [view.feature_names[j] for j in chosen]
     figure = figures.feature_histograms(view.events[:, chosen].astype(np.float64), drawn[:, chosen], names)
     alt = f"Histograms of data and samples for {len(chosen)} columns"

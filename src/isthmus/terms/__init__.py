@@ -2,7 +2,10 @@
 
 from isthmus.terms.base import Term
 from isthmus.terms.consistency import NeighbourConsistency
+from isthmus.terms.contribution import Contribution
+from isthmus.terms.jacobian import Jacobian
 from isthmus.terms.kl import KL, kl_divergence, kl_per_latent
+from isthmus.terms.l1 import L1
 from isthmus.terms.masked import MaskedNLL
 from isthmus.terms.nll import NLL
 from isthmus.terms.seen import SeenNLL
@@ -10,7 +13,10 @@ from isthmus.terms.walkback import Walkback
 
 __all__ = [
     "KL",
+    "L1",
     "NLL",
+    "Contribution",
+    "Jacobian",
     "MaskedNLL",
     "NeighbourConsistency",
     "SeenNLL",

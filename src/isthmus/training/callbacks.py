@@ -24,6 +24,9 @@ class Epoch:
         The model with its current weights. It is in evaluation mode; do not change it.
     is_best : bool
         Whether this is the best epoch so far.
+    stage : str
+        Which of several trainings this is, such as "stage 1 of 3", if a model takes more than one; the joint one has
+        no name.
     """
 
     number: int
@@ -31,10 +34,14 @@ class Epoch:
     metrics: dict[str, float]
     module: Composed
     is_best: bool
+    stage: str = ""
 
 
 class Callback:
-    """Base of callbacks; override what is needed."""
+    """Base of callbacks; override what is needed.
+
+    A model that is trained in several stages starts and ends each of them.
+    """
 
     def on_fit_start(self, params: dict[str, Any], n_epochs: int) -> None:
         """Training starts; ``params`` are the estimator's."""
@@ -49,10 +56,13 @@ class Callback:
 class ProgressBar(Callback):
     """One tqdm bar over the epochs."""
 
+    def __init__(self, stage: str = "") -> None:
+        self.stage = stage
+
     def on_fit_start(self, params: dict[str, Any], n_epochs: int) -> None:
         from tqdm import tqdm
 
-        self._bar = tqdm(total=n_epochs, unit="epoch", dynamic_ncols=True)
+        self._bar = tqdm(desc=self.stage or None, total=n_epochs, unit="epoch", dynamic_ncols=True)
 
     def on_epoch_end(self, epoch: Epoch) -> None:
         self._bar.n = epoch.number

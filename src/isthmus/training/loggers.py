@@ -24,7 +24,7 @@ class TensorBoardLogger(Callback):
         self._writer = SummaryWriter(str(self.log_dir))
 
     def on_epoch_end(self, epoch: Epoch) -> None:
-        for name, value in epoch.metrics.items():
+        for name, value in _tagged(epoch).items():
             self._writer.add_scalar(name, value, epoch.number)
 
     def on_fit_end(self) -> None:
@@ -53,7 +53,7 @@ class MLflowLogger(Callback):
         mlflow.log_params({name: str(value) for name, value in params.items()})
 
     def on_epoch_end(self, epoch: Epoch) -> None:
-        self._mlflow.log_metrics(epoch.metrics, step=epoch.number)
+        self._mlflow.log_metrics(_tagged(epoch), step=epoch.number)
 
     def on_fit_end(self) -> None:
         if hasattr(self, "_mlflow"):
@@ -68,6 +68,12 @@ def make_logger(name: str, log_dir: Path) -> Callback:
     if name not in _LOGGERS:
         raise ParameterError(f"unknown logger {name!r}; choose from {', '.join(_LOGGERS)}")
     return _LOGGERS[name](log_dir)
+
+
+def _tagged(epoch: Epoch) -> dict[str, float]:
+    """Metrics under names of their own for every stage of a training."""
+    prefix = f"{epoch.stage}/" if epoch.stage else ""
+    return {prefix + name: value for name, value in epoch.metrics.items()}
 
 
 def _missing(package: str) -> MissingExtraError:

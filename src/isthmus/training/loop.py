@@ -73,6 +73,8 @@ class Loop:
         Called after each epoch.
     target : ndarray of shape (n, *event), optional
         What the decoder is to give back for each row of X, if that is not X itself.
+    stage : str
+        What this training is a part of, for the callbacks.
     """
 
     def __init__(
@@ -87,8 +89,9 @@ class Loop:
         fingerprint: str,
         callbacks: Sequence[Callback] = (),
         target: np.ndarray | None = None,
+        stage: str = "",
     ) -> None:
-        self.module, self.trainer, self.n_epochs = module, trainer, n_epochs
+        self.module, self.trainer, self.n_epochs, self.stage = module, trainer, n_epochs, stage
         self.position, self.fingerprint, self.callbacks = position, fingerprint, callbacks
         from lightning_fabric import Fabric  # brings torch's compiler, which nothing but training needs
 
@@ -108,7 +111,7 @@ class Loop:
         if len(split.validation):
             self.validation = Batches(X, split.validation, 2 * batch_size, self.device, target)
         self.sums = torch.zeros(len(module.terms), dtype=torch.float64, device=self.device)
-        self.best = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+        self.best = self._weights()
         self.folder = None if trainer.checkpoint is None else Path(trainer.checkpoint)
         self._last_save = time.monotonic()
         self._in_step = False
@@ -130,18 +133,19 @@ class Loop:
             stack.enter_context(random_numbers(self.position.seed, self.device))
             stack.enter_context(denormals_flushed(self.trainer.flush_denormal))
             interrupted = stack.enter_context(deferred_interrupt())
+            self.best = self._weights()  # others may have trained parts of the module since it was handed over
             if checkpoint is not None:
                 self._restore(checkpoint)
             try:
                 while not self.position.finished:
                     self._epoch(interrupted)
-                self._save()
+                self.save()
                 if interrupted():
                     raise KeyboardInterrupt
             except KeyboardInterrupt:
                 # A second Ctrl-C tears the step under way; the checkpoint before it stays.
                 if not self._in_step:
-                    self._save()
+                    self.save()
                 raise
             except DivergedError:
                 self.module.load_state_dict(self.best)
@@ -162,14 +166,14 @@ class Loop:
             if interrupted():
                 raise KeyboardInterrupt
             if self.folder and time.monotonic() - self._last_save >= self.trainer.checkpoint_every:
-                self._save()
+                self.save()
         metrics = self._metrics(time.monotonic() - started)
         is_best = self._score(metrics)
         position.epoch, position.batch = position.epoch + 1, 0
         self.sums.zero_()
         patience, waited = self.trainer.early_stopping, position.epoch - position.best_epoch
         position.finished = position.epoch >= self.n_epochs or (patience is not None and waited >= patience)
-        if self._tell(Epoch(position.epoch, self.n_epochs, metrics, self.module, is_best)):
+        if self._tell(Epoch(position.epoch, self.n_epochs, metrics, self.module, is_best, self.stage)):
             position.finished = True
 
     def _step(self, batch: list[Tensor], rate: float, progress: float) -> None:
@@ -254,7 +258,11 @@ class Loop:
         """Costs of one batch with the present weights."""
         return self._means("train", self._validate(self.batches, most=1))
 
-    def _save(self) -> None:
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: tensor.clone() for name, tensor in self.module.state_dict().items()}
+
+    def save(self) -> None:
+        """Write a checkpoint, if one was asked for."""
         if self.folder is None:
             return
         Checkpoint(

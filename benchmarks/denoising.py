@@ -1,0 +1,105 @@
+"""Denoising with clean, noisy and no second copies: clean targets, noise2noise, and two methods that are blind.
+
+    python benchmarks/denoising.py --mnist train-images-idx3-ubyte.gz t10k-images-idx3-ubyte.gz
+    python benchmarks/denoising.py --frey frey_faces.npz
+
+Gaussian noise of 0.4 of the range (MNIST) or 0.1 (Frey's faces, whose contrast is smaller) is drawn once and stored;
+the same network, the same number of epochs. Errors are on unseen noisy pictures, against the clean ones: MNIST's test
+set; of Frey's video, every fifth block of 100 frames. Medians over seeds of noise, weights and order. ``--sizes``
+trains on fewer pictures, to see how noise2noise comes near to clean targets.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+
+import numpy as np
+from common import environment
+
+from isthmus import DenoisingAutoencoder, Noise2Noise, Noise2Self, Trainer
+from isthmus.data import load
+
+Fit = Callable[..., object]
+
+
+def noisy(X: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
+    return X + sigma * rng.standard_normal(X.shape, dtype=np.float32)
+
+
+def contenders(options: dict) -> dict[str, Callable]:
+    """How each model is fitted to clean pictures and two noisy copies of them, and how it restores."""
+    return {
+        "clean targets": lambda X, first, second: DenoisingAutoencoder(network="unet", **options).fit(first, target=X),
+        "noise2noise": lambda X, first, second: Noise2Noise(**options).fit(first, target=second),
+        "blind spot": lambda X, first, second: Noise2Self(**options).fit(first),
+        "neighbours": lambda X, first, second: Noise2Self(method="neighbours", **options).fit(first),
+    }
+
+
+def decibels(mse: float) -> float:
+    return float(-10 * np.log10(mse))
+
+
+def errors(
+    train: np.ndarray, test: np.ndarray, sigma: float, seed: int, args: argparse.Namespace
+) -> dict[str, tuple[float, float]]:
+    """Squared error in units of the range, and seconds of training, of every contender."""
+    rng = np.random.default_rng(seed)
+    first, second, unseen = noisy(train, sigma, rng), noisy(train, sigma, rng), noisy(test, sigma, rng)
+    trainer = Trainer(batch_size=args.batch_size, early_stopping=None)
+    options = {"max_epochs": args.epochs, "random_state": seed, "trainer": trainer}
+    found = {"noisy": (float(np.mean((unseen - test) ** 2)), 0.0)}
+    for name, fit in contenders(options).items():
+        if name not in args.methods:
+            continue
+        started = time.monotonic()
+        model = fit(train, first, second)
+        seconds = time.monotonic() - started
+        found[name] = (float(np.mean((model.denoise(unseen) - test) ** 2)), seconds)
+        if name == "blind spot":
+            found["blind spot, strictly"] = (float(np.mean((model.denoise(unseen, blind=True) - test) ** 2)), seconds)
+    return found
+
+
+def report(title: str, train: np.ndarray, test: np.ndarray, sigma: float, args: argparse.Namespace) -> None:
+    runs = [errors(train, test, sigma, seed, args) for seed in range(args.seeds)]
+    print(f"\n{title}: {len(train):,} pictures to learn from, {len(test):,} unseen, noise {sigma:g} of the range\n")
+    print("| targets | mean squared error | PSNR, dB | behind clean targets, dB (least to most) | s of training |")
+    print("| --- | --- | --- | --- | --- |")
+    for name in runs[0]:
+        mse, seconds = np.median([run[name] for run in runs], 0)
+        behind = "–"
+        if "clean targets" in runs[0] and name not in ("noisy", "clean targets"):
+            gaps = [decibels(run["clean targets"][0]) - decibels(run[name][0]) for run in runs]
+            behind = f"{np.median(gaps):.2f} ({min(gaps):.2f} to {max(gaps):.2f})"
+        print(f"| {name} | {mse:.5f} | {decibels(mse):.2f} | {behind} | {seconds:.0f} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mnist", nargs=2, metavar=("TRAIN", "TEST"), help="IDX files of MNIST's pictures")
+    parser.add_argument("--frey", help="npz file with the array `images`")
+    parser.add_argument("--sizes", type=int, nargs="*", default=[20_000], help="MNIST pictures to learn from")
+    parser.add_argument("--methods", nargs="*", default=["clean targets", "noise2noise", "blind spot", "neighbours"])
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--batch_size", type=int, default=64)
+    parser.add_argument("--seeds", type=int, default=5)
+    args = parser.parse_args()
+    print(environment())
+    print(vars(args))
+    if args.mnist:
+        train, test = (load(path).X.astype(np.float32) / 255 for path in args.mnist)
+        for size in args.sizes:
+            chosen = np.random.default_rng(0).permutation(len(train))[:size]
+            report("MNIST", train[chosen], test[:2000], 0.4, args)
+    if args.frey:
+        X = load(f"{args.frey}:images").X.astype(np.float32) / 255
+        held_out = (np.arange(len(X)) // 100) % 5 == 0
+        report("Frey's faces", X[~held_out], X[held_out], 0.1, args)
+    if not (args.mnist or args.frey):
+        X = load("faces:n=2400,size=32").X.astype(np.float32) / 255
+        report("drawn faces", X[:2000], X[2000:], 0.2, args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Greedy training: one stage of a network after the other, each with the loop of every other training."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from isthmus.bottlenecks import Deterministic
+from isthmus.core import Composed
+from isthmus.corruptions import Corruption
+from isthmus.likelihoods import GaussianLikelihood
+from isthmus.models.fitting import Fit, columns_of, describe_split
+from isthmus.models.inference import by_batch
+from isthmus.models.stages import TrainedStage, stage_name
+from isthmus.networks import Scaling
+from isthmus.networks.base import Halves
+from isthmus.networks.stage import Shape, stage_network
+from isthmus.priors import StandardNormal
+from isthmus.terms import Term
+from isthmus.training.checkpoint import Checkpoint, Position
+from isthmus.training.loop import Loop
+
+_MOST_VALUES = 1 << 24
+
+
+def pretrain(
+    fit: Fit, n_epochs: int, make_corruption: Callable[[], Corruption], make_terms: Callable[[], list[Term]]
+) -> Iterator[TrainedStage]:
+    """Train every stage as an autoencoder of what the one before it makes of the data (Bengio et al., 2007).
+
+    A stage that a checkpoint says is finished is not trained again.
+    """
+    module = fit.estimator.module_
+    stages = module.network.stages()
+    rows, seen = fit.X, None
+    for number, halves in enumerate(stages):
+        made = _shape_made(module, halves, seen or fit.X.shape[1:])
+        stage = _compose(fit, rows, halves, made, seen, make_corruption(), make_terms())
+        loop, checkpoint = _loop(fit, stage, rows, number, stage_name(number, len(stages)), n_epochs)
+        fit.run(loop, checkpoint)
+        r2 = _survives(module, fit, number + 1)
+        yield TrainedStage(loop.stage, rows[0].size, int(np.prod(made)), r2, columns_of(loop.position.history))
+        if number + 1 < len(stages):
+            rows, seen = by_batch(stage, rows, lambda x, stage=stage: stage.encode(x).z), made
+
+
+def first_stages(module: Composed, n: int) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Distribution]]:
+    """From data to what the first ``n`` stages make of them, and from there back to the data's distribution."""
+    encoders, decoders = zip(*module.network.stages()[:n], strict=True)
+    decode = nn.Sequential(*reversed(decoders))
+    return nn.Sequential(module.scaling, *encoders), lambda h: module.likelihood(decode(h))
+
+
+def _survives(module: Composed, fit: Fit, n: int) -> float:
+    rows = fit.split.validation if len(fit.split.validation) else fit.split.train
+    some = _affordable(fit.X, rows)
+    encode, decode = first_stages(module, n)
+    errors = by_batch(module, some, lambda x: decode(encode(x)).mean) - some.astype(np.float64)
+    return 1 - float(np.mean(errors**2) / max(some.var(0, dtype=np.float64).mean(), 1e-300))
+
+
+def _affordable(X: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return X[rows[: max(2, _MOST_VALUES // X[0].size)]]
+
+
+def calibrate(fit: Fit) -> None:
+    """Set the scale of the likelihood, which was learned with the first stage alone, to the error of all stages."""
+    module, some = fit.estimator.module_, _affordable(fit.X, fit.split.train)
+    device = module.prior().mean.device
+    outputs = by_batch(module, some, lambda x: module.network.decoder(module.encode(x).z))
+    module.likelihood.calibrate(torch.from_numpy(outputs).to(device), torch.tensor(some, device=device))
+
+
+def _shape_made(module: Composed, halves: Halves, seen: Shape) -> Shape:
+    encoder, _ = halves
+    with torch.no_grad():
+        return tuple(encoder.eval()(torch.zeros(1, *seen, device=module.prior().mean.device)).shape[1:])
+
+
+def _compose(
+    fit: Fit,
+    rows: np.ndarray,
+    halves: Halves,
+    made: Shape,
+    seen: Shape | None,
+    corruption: Corruption,
+    terms: list[Term],
+) -> Composed:
+    """The model of one stage: its layers are those of the whole model, and the outermost has its likelihood too."""
+    whole = fit.estimator.module_
+    if seen is None:
+        info, scaling, likelihood = fit.estimator.info_, whole.scaling, whole.likelihood
+    else:
+        info = describe_split(rows, fit.split)
+        scaling, likelihood = Scaling("none"), GaussianLikelihood()
+        scaling.setup(info)
+        likelihood.setup(info, scaling)
+    network = stage_network(halves, made, seen, likelihood.n_outputs)
+    bottleneck, prior, width = Deterministic(), StandardNormal(), int(np.prod(made))
+    bottleneck.setup(width)
+    prior.setup(width)
+    corruption.setup(info, scaling)
+    return Composed(
+        scaling=scaling,
+        corruption=corruption,
+        network=network,
+        bottleneck=bottleneck,
+        likelihood=likelihood,
+        prior=prior,
+        terms=terms,
+    )
+
+
+def _loop(
+    fit: Fit, stage: Composed, rows: np.ndarray, number: int, name: str, n_epochs: int
+) -> tuple[Loop, Checkpoint | None]:
+    """Training of a stage, with a sub-folder of its own for checkpoints, and where it stood when it was cut off."""
+    trainer, position, checkpoint = copy.copy(fit.trainer), Position(fit.seed + number + 1), None
+    if trainer.checkpoint is not None:
+        trainer.checkpoint = Path(trainer.checkpoint) / f"stage{number + 1}"
+        found = Checkpoint.load(trainer.checkpoint) if trainer.resume else None
+        # What an earlier training left in the folder is no part of this one, and is written over.
+        if found and (found.fingerprint, found.position.seed) == (fit.fingerprint, position.seed):
+            checkpoint, position = found, found.position
+    return fit.loop(stage, rows, position, n_epochs, trainer=trainer, stage=name), checkpoint
