@@ -10,7 +10,7 @@ from isthmus.terms.l1 import L1
 
 
 class Contribution(L1):
-    """Σ_j |z_j| ‖d_j‖, with d_j the weights by which the decoder's first layer spreads latent j.
+    """Σ_j ``|z_j|`` ‖d_j‖, with d_j the weights by which the decoder's first layer spreads latent j.
 
     It is the L1 penalty of a decoder whose weights have unit norm. Without the norms the encoder could shrink the code
     and the decoder enlarge it again, and pay nothing for a code that is as dense as before.
