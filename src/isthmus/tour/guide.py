@@ -13,6 +13,7 @@ from isthmus.errors import DataError
 if TYPE_CHECKING:
     from isthmus.data.samples import Samples
     from isthmus.models.vae import VAE
+    from isthmus.tour.portraits import Portraits
 
 SEED = 0
 _MOST_ROWS, _MOST_SIDE = 1797, 64
@@ -68,6 +69,13 @@ class Guide:
         from isthmus import VAE
 
         return VAE(_LATENT_DIM, **self.options(80)).fit(self.train)
+
+    @cached_property
+    def portraits(self) -> Portraits:
+        """Drawn faces, and a model of them."""
+        from isthmus.tour.portraits import Portraits
+
+        return Portraits(self.epochs, SEED)
 
     @cached_property
     def span(self) -> tuple[float, float]:
