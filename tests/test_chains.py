@@ -16,11 +16,12 @@ from torch.distributions import Independent, Normal
 import isthmus
 from isthmus import DenoisingAutoencoder, MissingExtraError, ParameterError, RunError
 from isthmus.cli import main
-from isthmus.corruptions import GaussianNoise, Masking
+from isthmus.corruptions import FeatureSwap, GaussianNoise, Masking
 from isthmus.data.info import describe_data
 from isthmus.explore import chains as chains_module
 from isthmus.explore.chains import Chains, run_chains
 from isthmus.explore.exact import ExactDenoiser, stationary_covariance
+from isthmus.models import fitting
 
 PICTURES = load_digits().images[:200]
 TABLE = load_iris().data
@@ -418,6 +419,21 @@ class TestModels:
         chains = dae.fit(X).markov_chain(4, 5, burn_in=3, random_state=0)
         dae.module_.likelihood.check(describe_data(chains.draws.reshape(-1, 8, 8)))
         assert np.isfinite(dae.log_likelihood(X[:4], n_samples=10)).all()
+
+    def test_rows_that_are_sorted_do_not_mislead_it(self, monkeypatch):
+        monkeypatch.setattr(fitting, "_MOST_CODES", 40)
+        X = np.sort(np.random.default_rng(0).normal(size=(400, 3)), axis=0) * [3, 1, 1]
+        dae = DenoisingAutoencoder(2, max_epochs=1, random_state=0).fit(X)
+        assert dae.references_["principal score 1"].n <= 40
+        assert np.abs(dae.principal_.mean).max() < 0.2
+        assert dae.principal_.total_variance == pytest.approx(3, rel=0.2)
+
+    def test_a_swap_of_features_has_others_to_take_from_even_for_one_sample(self):
+        dae = DenoisingAutoencoder(4, corruption=FeatureSwap(0.5), max_epochs=2, random_state=0).fit(PICTURES)
+        sizes = set()
+        dae.module_.corruption.register_forward_hook(lambda module, args, out: sizes.add(len(args[0])))
+        assert dae.sample(1, random_state=0).shape == (1, 8, 8)
+        assert sizes == {32}
 
     def test_targets_that_were_given_are_what_the_chain_is_compared_with(self):
         noisy = PICTURES + np.random.default_rng(0).normal(scale=4, size=PICTURES.shape)

@@ -86,7 +86,7 @@ def test_the_chain_shows_steps_traces_and_verdict(pictures):
     assert [row[0] for row in verdict.rows] == [row[0] for row in against.rows] == list(pictures.estimator.references_)
     chains = pictures.estimator.markov_chain(8, 500, random_state=0)
     assert chains.reason in section.intro
-    assert verdict.rows[0][1] == f"{chains.diagnostics()['principal score 1']['rhat']:.4g}"
+    assert verdict.rows[0][1] == f"{chains.diagnostics()['principal score 1']['rhat']:.3f}"
 
 
 def test_the_chain_of_a_table_has_no_pictures(table):

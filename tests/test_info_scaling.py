@@ -170,6 +170,19 @@ class TestScaling:
         assert found.shape == X.shape
         np.testing.assert_allclose(found, self.expected(kind, X), rtol=2e-5, atol=1e-5)
 
+    @pytest.mark.parametrize("kind", ["common", "global", "standard", "center", "log", "none"])
+    @pytest.mark.parametrize("dtype", DTYPES)
+    def test_the_inverse_leads_back(self, kind, dtype):
+        X = table(dtype)
+        scaling = make_scaling(kind, X)
+        np.testing.assert_allclose(scaling.inverse(scaling(torch.tensor(X))), X, rtol=1e-4, atol=1e-4)
+
+    def test_counts_that_a_corruption_took_below_zero_count_as_none(self):
+        scaling = make_scaling("log", np.arange(6.0).reshape(3, 2))
+        x = torch.tensor([[-3.0, -1.0, -0.5, 0.0, 2.0]])
+        assert scaling(x)[0, :4].tolist() == [0, 0, 0, 0]
+        assert scaling(x)[0, 4] == scaling(torch.tensor([2.0]))
+
     def expected(self, kind: str, X: np.ndarray) -> np.ndarray:
         exact = X.astype(np.float64)
         return {

@@ -8,7 +8,7 @@ import torch
 from sklearn.decomposition import PCA
 
 from isthmus import principal
-from isthmus.principal import Principal, few_rows, moments, polish, principal_components
+from isthmus.principal import Principal, few_rows, leading, moments, polish, principal_components
 
 
 def table(n: int, d: int, *, rank: int | None = None, offset: float = 0.0, seed: int = 0) -> np.ndarray:
@@ -157,6 +157,20 @@ class TestComponents:
         whole = components(X, 2)
         everything = principal_components(moments(X), 2, torch.eye(6, dtype=torch.float64))
         np.testing.assert_allclose(everything.components, whole.components)
+
+
+class TestLeading:
+    @pytest.mark.parametrize(("n", "d"), [(200, 9), (20, 40)])
+    def test_scikit_learns(self, n, d):
+        X = table(n, d).reshape(n, -1, 1)
+        found, reference = leading(X, 4), PCA(4, svd_solver="full").fit(X.reshape(n, d))
+        np.testing.assert_allclose(found.variance, reference.explained_variance_, rtol=1e-6)
+        np.testing.assert_allclose(np.abs(found.components @ reference.components_.T), np.eye(4), atol=1e-6)
+
+    def test_directions_without_variance_are_left_out(self):
+        assert leading(table(100, 8, rank=2), 5).components.shape == (2, 8)
+        assert leading(table(100, 3), 5).components.shape == (3, 3)
+        assert leading(table(4, 30), 8).components.shape == (3, 30)  # the mean takes one
 
 
 class TestLogLikelihood:

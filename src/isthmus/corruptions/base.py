@@ -24,6 +24,8 @@ class Corruption(Part):
     """
 
     names: ClassVar[dict[str, dict]] = {}
+    takes_from_others: ClassVar[bool] = False
+    """Whether values of other samples of the batch are put into a sample."""
 
     def setup(self, info: DataInfo, scaling: Scaling) -> None:
         """Create the buffers that depend on the data."""

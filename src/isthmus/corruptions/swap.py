@@ -27,6 +27,7 @@ class FeatureSwap(Corruption):
     """
 
     names: ClassVar = {"feature_swap": {}}
+    takes_from_others = True
 
     def __init__(self, share: float = 0.15) -> None:
         super().__init__()

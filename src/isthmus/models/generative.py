@@ -28,7 +28,7 @@ STEPS = 100
 _N_SCORES, _MOST_VALUES, _MOST_SCORED = 5, 1 << 22, 1000
 # Starts have this many times the spread of the data: R-hat asks for starts wider than what the chain converges to.
 _SPREAD = 2.0
-_CHAINS, _LIKELIHOOD_CHAINS, _LIKELIHOOD_THIN = 16, 100, 5
+_CHAINS, _OTHERS, _LIKELIHOOD_CHAINS, _LIKELIHOOD_THIN = 16, 32, 100, 5
 
 
 class GenerativeDenoiser(Denoiser):
@@ -66,7 +66,8 @@ class GenerativeDenoiser(Denoiser):
         Parameters
         ----------
         n_chains : int, optional
-            Chains, run side by side; by default 16, or as many as ``start`` has rows.
+            Chains, run side by side; by default 16, or as many as ``start`` has rows. With corruption="feature_swap"
+            they take values from each other, so that they are not independent, and the verdict is too kind.
         n_draws : int
             States to record of each chain.
         start : array-like, optional
@@ -158,9 +159,12 @@ class GenerativeDenoiser(Denoiser):
         module = self.module_.eval()
         seed = check_random_state(random_state).randint(2**31 - 1)
         with random_numbers(seed, device_of(module)), torch.no_grad():
-            groups = self._wide_start(n_samples).split(batch_size(module, self.info_.n_values))
+            # A chain whose noise comes from other chains needs some.
+            n_chains = max(n_samples, _OTHERS) if module.corruption.takes_from_others else n_samples
+            groups = self._wide_start(n_chains).split(batch_size(module, self.info_.n_values))
             ends = [self._walk(group, n_steps) for group in groups]
-        return restore_shape(self, torch.cat([x if noisy else p.mean for x, p in ends]).cpu().numpy())
+        drawn = torch.cat([x if noisy else p.mean for x, p in ends])[:n_samples]
+        return restore_shape(self, drawn.cpu().numpy())
 
     def log_likelihood(  # pyright: ignore[reportIncompatibleVariableOverride]
         self, X: Any, n_samples: int = 10_000, *, random_state: int | np.random.RandomState | None = 0

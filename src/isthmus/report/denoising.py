@@ -158,17 +158,29 @@ def _steps(view: View) -> Plate:
 
 
 def _verdict(chains: Chains) -> Table:
-    keys = {"rhat": 4, "ess_bulk": 3, "ess_tail": 3, "mcse_mean": 2}
-    rows = [
-        [name, *(number(row[key], digits) for key, digits in keys.items())]
-        for name, row in chains.diagnostics().items()
-    ]
+    forms = {"rhat": ".3f", "ess_bulk": ",.0f", "ess_tail": ",.0f", "mcse_mean": ".2g"}
     header = ["Statistic", "R-hat", "Bulk ESS", "Tail ESS", "MCSE"]
-    return Table("Have the chains converged? R-hat below 1.01, ESS 400 or more", header, rows)
+    return Table("Convergence: R-hat below 1.01, ESS 400 or more", header, _rows(chains.diagnostics(), forms))
 
 
 def _against_data(chains: Chains) -> Table:
-    keys = ("data_mean", "chain_mean", "mean_gap", "data_sd", "chain_sd", "sd_gap")
-    rows = [[name, *(number(row[key], 3) for key in keys)] for name, row in chains.against_data().items()]
+    value, gap = ".3g", "+.1f"
+    forms = {
+        "data_mean": value,
+        "chain_mean": value,
+        "mean_gap": gap,
+        "data_sd": value,
+        "chain_sd": value,
+        "sd_gap": gap,
+    }
     header = ["Statistic", "Data mean", "Chain mean", "Gap in s.e.", "Data sd", "Chain sd", "Gap in s.e."]
-    return Table("Do they sample the data's distribution? Gaps beyond ±3 standard errors are no chance", header, rows)
+    caption = "Chain against data: a gap beyond ±3 standard errors is no chance"
+    return Table(caption, header, _rows(chains.against_data(), forms))
+
+
+def _rows(table: dict[str, dict[str, float]], forms: dict[str, str]) -> list[list[str]]:
+    return [[name, *(_form(row[key], form) for key, form in forms.items())] for name, row in table.items()]
+
+
+def _form(value: float, form: str) -> str:
+    return format(value, form).replace("-", "−") if value == value else number(value)
