@@ -18,8 +18,7 @@ from common import environment
 
 from isthmus import DenoisingAutoencoder, Noise2Noise, Noise2Self, Trainer
 from isthmus.data import load
-
-Fit = Callable[..., object]
+from isthmus.networks import UNet
 
 
 def noisy(X: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
@@ -29,7 +28,7 @@ def noisy(X: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
 def contenders(options: dict) -> dict[str, Callable]:
     """How each model is fitted to clean pictures and two noisy copies of them, and how it restores."""
     return {
-        "clean targets": lambda X, first, second: DenoisingAutoencoder(network="unet", **options).fit(first, target=X),
+        "clean targets": lambda X, first, second: DenoisingAutoencoder(**options).fit(first, target=X),
         "noise2noise": lambda X, first, second: Noise2Noise(**options).fit(first, target=second),
         "blind spot": lambda X, first, second: Noise2Self(**options).fit(first),
         "neighbours": lambda X, first, second: Noise2Self(method="neighbours", **options).fit(first),
@@ -46,8 +45,11 @@ def errors(
     """Squared error in units of the range, and seconds of training, of every contender."""
     rng = np.random.default_rng(seed)
     first, second, unseen = noisy(train, sigma, rng), noisy(train, sigma, rng), noisy(test, sigma, rng)
-    trainer = Trainer(batch_size=args.batch_size, early_stopping=None)
-    options = {"max_epochs": args.epochs, "random_state": seed, "trainer": trainer}
+    trainer = Trainer(
+        batch_size=args.batch_size, learning_rate=args.learning_rate, precision=args.precision, early_stopping=None
+    )
+    network = UNet(tuple(args.channels))
+    options = {"network": network, "max_epochs": args.epochs, "random_state": seed, "trainer": trainer}
     found = {"noisy": (float(np.mean((unseen - test) ** 2)), 0.0)}
     for name, fit in contenders(options).items():
         if name not in args.methods:
@@ -82,7 +84,10 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="*", default=[20_000], help="MNIST pictures to learn from")
     parser.add_argument("--methods", nargs="*", default=["clean targets", "noise2noise", "blind spot", "neighbours"])
     parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--batch_size", type=int, default=64)
+    parser.add_argument("--batch_size", type=int, default=32)
+    parser.add_argument("--learning_rate", type=float, default=1e-2)
+    parser.add_argument("--precision", default="bf16")
+    parser.add_argument("--channels", type=int, nargs="*", default=[8, 16, 32], help="of the U-Net, at each scale")
     parser.add_argument("--seeds", type=int, default=5)
     args = parser.parse_args()
     print(environment())
