@@ -332,6 +332,10 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         check_is_fitted(self)
         save_run(self, path, overwrite=overwrite)
 
+    def own_choices(self, info: DataInfo, latent_dim: int) -> dict[str, Choice]:
+        """What the variant's own parameters came to, and why, for `describe`."""
+        return {}
+
     def fitted_arrays(self) -> dict[str, np.ndarray]:
         """What a variant learned beside its module, to be saved with it."""
         return {}
@@ -354,8 +358,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def compose(self, parts: dict[str, Any]) -> Composed:
         """The composed model of chosen ``network``, ``likelihood`` and ``scaling``, not yet set up."""
-        own = {"corruption": NoCorruption(), **self.recipe()}
-        return Composed(**{**own, **parts})
+        own = {"corruption": NoCorruption(), **self.recipe(), **parts}
+        own.pop("latent_dim", None)  # a default, not a part
+        return Composed(**own)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
