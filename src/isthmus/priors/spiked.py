@@ -45,7 +45,6 @@ class SpikedLogNormal(Distribution):
 
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
         with torch.no_grad():
-            shape = torch.Size(sample_shape)
             size = self.slab.rsample(torch.Size(sample_shape))
             return torch.where(torch.rand_like(size) < self.rate, size, 0)
 
