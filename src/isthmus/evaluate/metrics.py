@@ -23,6 +23,8 @@ METRICS = {
     "bits_per_dim": "−elbo / (values per sample · ln 2); for a deterministic code, of reconstruction_nll",
     "kl": "KL(q(z|x) ‖ p(z)), nats per sample",
     "active_units": "latents whose posterior mean varies over the rows by more than 0.01 (Burda et al., 2016)",
+    "l0": "sparse codes: latents that are not zero, averaged over the rows",
+    "dead_share": "sparse codes: share of the latents that are zero for every row",
     "log_likelihood": "exact log p(x), nats per sample, where the model has one in closed form",
     "jacobian_norm": "‖∂z/∂x‖² of the code by the scaled input: squared derivatives, summed, mean over the rows",
 }

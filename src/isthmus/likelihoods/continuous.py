@@ -32,6 +32,8 @@ class LocationScale(Likelihood):
         ``"learned"``: one scale for all values, in network units (optimal-σ VAE; Rybkin et al., 2021).
         ``"per_feature"``: one for each value. A number: fixed, in the data's own units; the loss is then the plain
         L2 (L1) loss divided by its unit, up to a constant.
+    relative : bool
+        Whether a number is a share of the spread of the data instead, so that it suits data in any units.
     """
 
     family: ClassVar[type[Normal] | type[Laplace]]
@@ -42,9 +44,10 @@ class LocationScale(Likelihood):
     floor_: Tensor
     raw_scale: Tensor
 
-    def __init__(self, scale: Literal["learned", "per_feature"] | float = "learned") -> None:
+    def __init__(self, scale: Literal["learned", "per_feature"] | float = "learned", relative: bool = False) -> None:
         super().__init__()
         self.scale = scale
+        self.relative = relative
 
     def check(self, info: DataInfo) -> None:
         if isinstance(self.scale, str) and self.scale not in ("learned", "per_feature"):
@@ -56,12 +59,13 @@ class LocationScale(Likelihood):
         super().setup(info, scaling)
         self.register_buffer("shift_", scaling.shift.clone())
         self.register_buffer("unit_", scaling.scale.clone())
-        if not isinstance(self.scale, str):
-            self.register_buffer("floor_", torch.zeros(()))
-            self.register_buffer("raw_scale", (self.scale / self.unit_).log().float() / _GAIN)
-            return
         spread = (torch.tensor(info.std, dtype=self.unit_.dtype) / self.unit_).float()
         overall = spread.square().mean().sqrt().clamp_min(1e-30)
+        if not isinstance(self.scale, str):
+            fixed = self.scale * overall if self.relative else self.scale / self.unit_
+            self.register_buffer("floor_", torch.zeros(()))
+            self.register_buffer("raw_scale", fixed.log().float() / _GAIN)
+            return
         self.register_buffer("floor_", _FLOOR * overall)
         # An autoencoder that knows nothing yet is wrong by the spread of the data.
         start = spread if self.scale == "per_feature" else overall

@@ -4,15 +4,18 @@
 | --- | --- | --- |
 | ``latent_dim`` | any | half the number of values, at most 16 or the number of samples |
 | | ``network="unet"`` | all that passes from its encoder to its decoder |
+| | sparse models | four times the number of values, at most 4,096 or the number of samples |
 | ``likelihood`` | every value 0 or 1 | Bernoulli |
 | | one-hot rows | categorical |
 | | anything else | Gaussian with one learned scale |
+| | the same, sparse models with a penalty | Gaussian with the scale fixed to 0.3 of the spread of the data |
 | ``scaling`` | pictures; columns of one common range; data in [0, 1] | common: each value centred, one scale |
 | | counts, under a likelihood of counts | log(1 + x) |
 | | pictures, under ``network="unet"`` | global: one mean and one scale |
 | | other tables | standard, column by column |
 | ``network`` | pictures with both sides at least 16 | convolutional, halved until 4 to 7 pixels remain, batch norm |
 | | anything else | fully connected, two layers, 64 to 512 wide |
+| | sparse models | linear |
 | ``max_epochs`` | any | as many as make 5,000 steps, at least 10 and at most 500 |
 """
 

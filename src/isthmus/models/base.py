@@ -365,6 +365,10 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
         They are what the decoder was to give back. Called too if the training was interrupted or diverged.
         """
 
+    def own_choices(self, info: DataInfo, latent_dim: int) -> dict[str, Choice]:
+        """What the variant's own parameters came to, and why, for `describe`."""
+        return {}
+
     def fitted_arrays(self) -> dict[str, np.ndarray]:
         """What a variant learned beside its module, to be saved with it."""
         return {}
@@ -387,8 +391,9 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
 
     def compose(self, parts: dict[str, Any]) -> Composed:
         """The composed model of chosen ``network``, ``likelihood`` and ``scaling``, not yet set up."""
-        own = {"corruption": NoCorruption(), **self.recipe()}
-        return Composed(**{**own, **parts})
+        own = {"corruption": NoCorruption(), **self.recipe(), **parts}
+        own.pop("latent_dim", None)  # a default, not a part
+        return Composed(**own)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -142,9 +142,11 @@ def prepare(estimator: BaseAutoencoder, info: DataInfo, seed: int) -> tuple[int,
     """Choose the parts for these data and lay out the module, with weights drawn from ``seed``."""
     if not info.std.any():
         raise DataError(f"all {info.n_samples:,} samples are the same, so there is nothing to learn from")
-    wishes = {name: estimator.wish(name, info) for name in ("likelihood", "scaling", "network")}
+    wishes = {name: estimator.wish(name, info) for name in ("latent_dim", "likelihood", "scaling", "network")}
     network, networked = choose_network(wishes["network"], info)
-    latent_dim, width = choose_latent_dim(estimator.wish("latent_dim", info), network, info)
+    if network.code_width(info.shape) is not None:
+        wishes["latent_dim"] = estimator.latent_dim  # the network's own width goes before what the variant prefers
+    latent_dim, width = choose_latent_dim(wishes["latent_dim"], network, info)
     likelihood, likely = choose_likelihood(wishes["likelihood"], info)
     scaling, scaled = choose_scaling(wishes["scaling"], likelihood, network, info)
     _warn_of_identity(estimator, latent_dim, info)
@@ -154,9 +156,9 @@ def prepare(estimator: BaseAutoencoder, info: DataInfo, seed: int) -> tuple[int,
     estimator.info_, estimator.latent_dim_ = info, latent_dim
     estimator.history_, estimator.best_epoch_, estimator.attributes_ = {}, 0, {}
     choices = {"latent_dim": width, "likelihood": likely, "scaling": scaled, "network": networked}
-    for name in [name for name, wish in wishes.items() if wish is not getattr(estimator, name)]:
+    for name in [name for name, wish in wishes.items() if wish != getattr(estimator, name)]:
         choices[name] = replace(choices[name], reason=f"what makes a {type(estimator).__name__}")
-    return latent_dim, choices
+    return latent_dim, choices | estimator.own_choices(info, latent_dim)
 
 
 def split_rows(n: int, fraction: float, seed: int) -> Split:

@@ -2,6 +2,7 @@
 
 from isthmus.priors.base import Prior
 from isthmus.priors.fitted import FittedGaussian
+from isthmus.priors.spiked import FittedSpike, SpikedLogNormal
 from isthmus.priors.standard import StandardNormal
 
-__all__ = ["FittedGaussian", "Prior", "StandardNormal"]
+__all__ = ["FittedGaussian", "FittedSpike", "Prior", "SpikedLogNormal", "StandardNormal"]

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from isthmus.report.view import View
 
 FEW_ROWS = 200
+MANY_DEAD = 0.25
+"""Share of the latents of a sparse code that may be dead."""
 GAP_PER_VALUE = 0.1
 """Nats per value by which validation may be worse than training: about 10 % in the error of a Gaussian."""
 
@@ -74,6 +76,12 @@ def _of_code(view: View) -> list[str]:
         found.append(
             f"The code ({width}) is at least as wide as the data ({view.info.n_values} values), so copying the "
             "input is the easiest solution; use a smaller latent_dim."
+        )
+    dead = view.metrics.get("dead_share", 0.0)
+    if dead > MANY_DEAD:
+        found.append(
+            f"Dead latents: {number(100 * dead, 2)} % of the {width:,} latents are active for none of these rows. A "
+            "smaller latent_dim would do, or more epochs, which revive them."
         )
     if view.metrics["r2"] < 0.1:
         found.append(

@@ -41,7 +41,10 @@ def key_figures(view: View) -> list[tuple[str, str, str]]:
     found.append(("Reconstruction R²", r2, "1 is perfect"))
     if "psnr" in metrics:
         found.append(("PSNR", number(metrics["psnr"], 3), "decibels"))
-    found.append(("Active units", number(metrics["active_units"]), f"of {estimator.latent_dim_} latents"))
+    if "l0" in metrics:
+        found.append(("Active latents", number(metrics["l0"], 3), f"per row, of {estimator.latent_dim_:,}"))
+    else:
+        found.append(("Active units", number(metrics["active_units"]), f"of {estimator.latent_dim_:,} latents"))
     found.append(("Parameters", f"{estimator.n_parameters_:,}", "trained numbers"))
     if estimator.best_epoch_:
         found.append(("Best epoch", str(estimator.best_epoch_), f"of {len(estimator.history_['epoch'])}"))

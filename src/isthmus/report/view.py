@@ -99,9 +99,9 @@ class View:
     @cached_property
     def feature_r2(self) -> np.ndarray:
         """Share of the variance of every feature that the reconstruction explains; NaN where it is constant."""
-        truth = self.events.astype(np.float64)
-        variance, error = truth.var(0), ((truth - self.rebuilt) ** 2).mean(0)
-        return np.where(variance > 0, 1 - error / np.where(variance > 0, variance, 1.0), np.nan)
+        from isthmus.evaluate.sparsity import variance_explained
+
+        return variance_explained(self.events, self.rebuilt)
 
     @cached_property
     def labels(self) -> Labels | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from torch import Tensor
 
 from isthmus.core import Part, Step
+from isthmus.errors import ParameterError
 
 if TYPE_CHECKING:
     from isthmus.data.info import DataInfo
@@ -39,6 +40,22 @@ class Term(Part):
         if self.warmup == 0:
             return self.weight
         return self.weight * min(1.0, progress / self.warmup)
+
+    def given(self, step: Step, name: str) -> Tensor:
+        """What the bottleneck gives besides the code.
+
+        Raises
+        ------
+        ParameterError
+            This bottleneck gives nothing of that name.
+        """
+        if name not in step.code.aux:
+            given = ", ".join(map(repr, step.code.aux)) or "nothing"
+            raise ParameterError(
+                f"{type(self).__name__} needs a bottleneck that gives {name!r} besides the code, and this one gives "
+                f"{given}; use it with a sparse bottleneck that suits it"
+            )
+        return step.code.aux[name]
 
     @abstractmethod
     def forward(self, step: Step) -> Tensor:

@@ -1,4 +1,4 @@
-"""A penalty on the size of the code."""
+"""The cost of the size of the code."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from isthmus.terms.base import Term
 
 
 class L1(Term):
-    """Σ |z|: −log of a Laplace density of the code, in nats up to its constant."""
+    """Σ |z|: −log of a Laplace density of the code, in nats up to its constant; of the gates, if the code has them.
+
+    Source: Olshausen & Field (1996); for gates, Rajamanoharan et al. (2024a, eq. 8).
+    """
 
     name = "l1"
 
     def forward(self, step: Step) -> Tensor:
-        return step.code.z.abs().sum(-1)
+        return step.code.aux.get("gate", step.code.z).abs().sum(-1)
