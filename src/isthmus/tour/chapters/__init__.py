@@ -1,13 +1,14 @@
 """The chapters, in the lecture's order."""
 
 from isthmus.tour.chapter import Chapter
-from isthmus.tour.chapters import faces, foundations, networks, noise, uses, variational
+from isthmus.tour.chapters import faces, foundations, networks, noise, sparse, uses, variational
 
 CHAPTERS = (
     Chapter("encoder-decoder", "An encoder and a decoder", foundations.encoder_and_decoder),
     Chapter("identity", "The trap of the identity", foundations.identity),
     Chapter("loss", "The loss is a likelihood", foundations.loss),
     Chapter("pca", "A narrow code, and principal components", foundations.principal_components),
+    Chapter("sparse", "A wide code with few active units", sparse.sparse),
     Chapter("convolutional", "Convolutions for pictures", networks.convolutional),
     Chapter("denoising", "Noise on the input", noise.denoising),
     Chapter("noise2noise", "Noise on the target, too", noise.noise_to_noise),
