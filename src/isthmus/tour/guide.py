@@ -68,7 +68,7 @@ class Guide:
         """A variational autoencoder of the pictures, which several chapters look at."""
         from isthmus import VAE
 
-        return VAE(_LATENT_DIM, **self.options(80)).fit(self.train)
+        return VAE(_LATENT_DIM, **self.options(120)).fit(self.train)
 
     @cached_property
     def portraits(self) -> Portraits:

@@ -26,7 +26,7 @@ def encoder_and_decoder(guide: Guide) -> Page:
     seen, unseen = X[200:], X[:200]
     recorder = ReconstructionRecorder(unseen[:_SHOWN])
     trainer = Trainer(callbacks=[recorder], early_stopping=None)
-    model = Autoencoder(latent_dim=8, trainer=trainer, **guide.options(24)).fit(seen)
+    model = Autoencoder(latent_dim=8, trainer=trainer, **guide.options(60)).fit(seen)
     frames = np.concatenate([np.broadcast_to(unseen[:_SHOWN], recorder.frames.shape), recorder.frames], axis=1)
     epochs = len(recorder.frames)
     r2 = model.evaluate(unseen)["r2"]
@@ -69,7 +69,7 @@ def identity(guide: Guide) -> Page:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", OvercompleteWarning)
         for k in (width, narrow_width):
-            models[k] = Autoencoder(k, network="linear", **guide.options(40)).fit(guide.train)
+            models[k] = Autoencoder(k, network="linear", **guide.options(60)).fit(guide.train)
     warning = next((str(w.message) for w in caught if issubclass(w.category, OvercompleteWarning)), "")
     low, high = guide.span
     noise = np.random.default_rng(SEED).normal(scale=0.12 * (high - low), size=guide.test.shape)

@@ -26,7 +26,7 @@ def convolutional(guide: Guide) -> Page:
     budget = _parameters(conv, X.shape[1:])
     dense = _closest(lambda width: MLP(hidden=(width, width), norm="batch"), budget, X.shape[1:])
     models = {
-        name: Autoencoder(_WIDTH, network=network, **guide.options(40)).fit(seen)
+        name: Autoencoder(_WIDTH, network=network, **guide.options(60)).fit(seen)
         for name, network in (("fully connected", dense), ("convolutional", conv))
     }
     mse = {name: model.evaluate(unseen)["mse"] for name, model in models.items()}
@@ -79,7 +79,7 @@ def stacked(guide: Guide) -> Page:
     from isthmus import StackedAutoencoder
 
     width = 8
-    epochs = guide.epochs(24)
+    epochs = guide.epochs(40)
     shared = {"random_state": SEED, "network": "mlp"}
     grown = StackedAutoencoder(width, max_epochs=epochs, pretraining_epochs=epochs, **shared).fit(guide.train)
     # The stages together see the data about once more than the whole does; so the one from scratch trains for longer.

@@ -29,7 +29,7 @@ def denoising(guide: Guide) -> Page:
 
     width = min(64, guide.train[0].size)
     corruption = GaussianNoise(_NOISE, "range")
-    dae = DenoisingAutoencoder(width, corruption=corruption, **guide.options(50)).fit(guide.train)
+    dae = DenoisingAutoencoder(width, corruption=corruption, **guide.options(80)).fit(guide.train)
     noisy = _noisy(guide.test, guide, SEED)
     restored = dae.denoise(noisy)
     before, after = (decibels(x, guide.test, guide.span) for x in (noisy, restored))
@@ -50,7 +50,7 @@ def denoising(guide: Guide) -> Page:
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", OvercompleteWarning)
-            plain = Autoencoder(width, **guide.options(50)).fit(guide.train)
+            plain = Autoencoder(width, **guide.options(80)).fit(guide.train)
         with_noise, without = (probe(model, guide, noisy) for model in (dae, plain))
         claims.append(
             Claim(
@@ -82,8 +82,8 @@ def noise_to_noise(guide: Guide) -> Page:
         X = guide.train[:n].astype(np.float32)
         first, second = _noisy(X, guide, SEED + 1), _noisy(X, guide, SEED + 2)
         models = {
-            "clean targets": DenoisingAutoencoder(network="unet", **guide.options(24)).fit(first, target=X),
-            "noisy targets": Noise2Noise(network="unet", **guide.options(24)).fit(first, target=second),
+            "clean targets": DenoisingAutoencoder(network="unet", **guide.options(40)).fit(first, target=X),
+            "noisy targets": Noise2Noise(network="unet", **guide.options(40)).fit(first, target=second),
         }
         for name, model in models.items():
             restored[name] = model.denoise(unseen)

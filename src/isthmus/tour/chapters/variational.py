@@ -18,7 +18,7 @@ def smooth(guide: Guide) -> Page:
     from isthmus import Autoencoder
     from isthmus.explore import interpolate
 
-    plain = Autoencoder(guide.vae.latent_dim_, **guide.options(60)).fit(guide.train)
+    plain = Autoencoder(guide.vae.latent_dim_, **guide.options(120)).fit(guide.train)
     pairs = _unlike_pairs(guide, 8)
     steps = 9
     walks = {
@@ -175,7 +175,7 @@ def three_spaces(guide: Guide) -> Page:
     """Reconstruction alone, divergence alone, both."""
     from isthmus.explore import latent_spaces_figure, three_latent_spaces
 
-    spaces = three_latent_spaces(guide.train, guide.train_labels, max_epochs=guide.epochs(40), random_state=SEED)
+    spaces = three_latent_spaces(guide.train, guide.train_labels, max_epochs=guide.epochs(60), random_state=SEED)
     figure = latent_spaces_figure(spaces, guide.train_labels)
     alone, _, both = (space.measures for space in spaces)
     return Page(
