@@ -39,7 +39,7 @@ def denoising(guide: Guide) -> Page:
     )
     claims = [
         Claim(
-            f"{after - before:+.1f} dB",
+            f"{after - before:+.1f} dB".replace("-", "−"),
             f"of signal to noise on unseen pictures: {before:.1f} dB before, {after:.1f} dB after.",
         )
     ]
@@ -117,9 +117,9 @@ def noise_to_noise(guide: Guide) -> Page:
         ],
         claims=[
             Claim(
-                f"{number(gain, 2)} dB",
-                f"are gained without a single clean picture; clean targets gain {number(gap, 2)} dB more at "
-                f"{sizes[-1]:,} pictures.",
+                f"{gain:+.1f} dB".replace("-", "−"),
+                f"of signal to noise from {sizes[-1]:,} noisy pairs and not a single clean picture; clean targets "
+                f"give {number(abs(gap), 2)} dB {'more' if gap > 0 else 'less'}.",
             )
         ],
     )
@@ -178,8 +178,8 @@ def chain(guide: Guide) -> Page:
             ),
             Claim(
                 f"{worst['stuck']:.1f}",
-                "is that of a chain which cannot cross from one of two far modes to the other, and which is called not "
-                "converged.",
+                "is that of a chain which cannot cross from one of two far modes to the other, and which is called "
+                f"{'converged' if stuck.converged else 'not converged'}.",
             ),
         ],
     )

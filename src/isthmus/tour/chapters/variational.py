@@ -148,7 +148,7 @@ def reparameterisation(guide: Guide) -> Page:
             Claim(
                 f"{number(ratio, 2)} ×",
                 "the variance: the score-function gradient of one picture's loss against the reparameterised one. "
-                f"Their means agree ({disagreement:.1f} standard errors apart).",
+                f"Their means are {disagreement:.1f} standard errors apart; about 1 is what chance gives.",
             )
         ],
     )
