@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from isthmus.data.faces import FACE_NEUTRAL, faces
 from isthmus.models.vae import VAE
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import Ridge
 
 VARIED = ("smile", "pose_x", "hair_tone", "skin_tone")
 """What the faces differ in; all else is that of a calm face in even light."""
@@ -18,7 +21,8 @@ _SIZE, _N, _LATENT_DIM = 24, 8000, 6
 # A turn of this much either way: at a full turn, half of the mouth is out of sight.
 _TURN = 0.6
 _HIDDEN = 0.5
-_LABELLED = 25
+LABELLED = 25
+"""Examples that have an attribute, and as many that lack it."""
 
 
 class Portraits:
@@ -56,7 +60,7 @@ class Portraits:
             trainer=Trainer(batch_size=64),
         )
         vae.fit(self.faces)
-        vae.fit_attribute("smile", *self.examples("smile", _LABELLED))
+        vae.fit_attribute("smile", *self.examples("smile", LABELLED))
         return vae
 
     def examples(self, factor: str, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -89,19 +93,29 @@ class Portraits:
         return np.corrcoef(values.T, codes.T)[: len(VARIED), len(VARIED) :]
 
     def moved_by(self, attribute: str, starts: np.ndarray) -> dict[str, float]:
-        """How far a walk along an attribute, from −1 to 1, moves every factor on average.
-
-        The factors of decoded faces are told by a ridge regression on pixels that learned from drawn faces.
-        """
-        from sklearn.linear_model import Ridge
-
+        """How far a walk along an attribute, from −1 to 1, moves every factor on average; see `told`."""
         from isthmus.explore import traverse
 
-        values = np.stack([self.factors[name] for name in VARIED], 1)
-        teller = Ridge(100.0).fit(self.faces.reshape(len(self.faces), -1) / 255, values)
         walks = np.stack([traverse(self.vae, attribute, start=x, reach=1.0, steps=2) for x in starts])
-        told = teller.predict(walks.reshape(2 * len(starts), -1) / 255).reshape(len(starts), 2, -1)
-        return dict(zip(VARIED, (told[:, 1] - told[:, 0]).mean(0).tolist(), strict=True))
+        return self.apart(walks[:, 1], walks[:, 0])
+
+    def apart(self, some: np.ndarray, others: np.ndarray) -> dict[str, float]:
+        """Differences of the mean factors of two groups of faces; see `told`."""
+        return dict(zip(VARIED, (self.told(some).mean(0) - self.told(others).mean(0)).tolist(), strict=True))
+
+    def told(self, X: np.ndarray) -> np.ndarray:
+        """Factors of faces, drawn or decoded, in standard deviations of those that were trained on: (n, factors).
+
+        A ridge regression on pixels, which learned from drawn faces, tells them.
+        """
+        return self._teller.predict(X.reshape(len(X), -1) / 255)
+
+    @cached_property
+    def _teller(self) -> Ridge:
+        from sklearn.linear_model import Ridge
+
+        values = np.stack([self.factors[name] / self.factors[name].std() for name in VARIED], 1)
+        return Ridge(100.0).fit(self.faces.reshape(len(self.faces), -1) / 255, values)
 
     def _draw(self, n: int, seed: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         fixed = {name: np.full(n, value) for name, value in FACE_NEUTRAL.items() if name not in VARIED}

@@ -12,6 +12,7 @@ from isthmus.report.elements import Plate, Table, number
 from isthmus.tour.chapter import Claim, Page
 from isthmus.tour.films import film_of
 from isthmus.tour.guide import SEED, Guide
+from isthmus.tour.measures import scientific
 
 _SHOWN = 10
 
@@ -141,8 +142,8 @@ def loss(guide: Guide) -> Page:
         np.stack([pictures.to_rgb(row[:_SHOWN], 0, 1) for row in rows]), row_labels=["unseen", *rebuilt]
     )
     worst = float((difference / np.abs(gaussian.score_samples(unseen))).max())
-    names = {"Gaussian": "½ squared error + constant", "Bernoulli": "cross-entropy", "categorical": "softmax"}
-    mse = [[name, names[name], number(float(np.mean((x - unseen) ** 2)), 3)] for name, x in rebuilt.items()]
+    names = {"Gaussian": "½ squared error", "Bernoulli": "cross-entropy", "categorical": "softmax"}
+    mse = [[f"{name}, {names[name]}", number(float(np.mean((x - unseen) ** 2)), 3)] for name, x in rebuilt.items()]
     return Page(
         text="What “the same as x” means is a choice, and the choice is a probability: the loss is −log p(x | code). A "
         "normal density of fixed width makes it the squared L2 norm; a Bernoulli density, for values in [0, 1], the "
@@ -152,11 +153,18 @@ def loss(guide: Guide) -> Page:
         "Autoencoder(8, likelihood='l2')             # squared error, up to a constant\n"
         "Autoencoder(8, likelihood='bernoulli')      # cross-entropy\n"
         "Autoencoder(8, likelihood='categorical')    # softmax over levels",
-        plates=[Plate("loss", figure, "Reconstructions under three likelihoods", "")],
-        tables=[Table("Unseen pictures, in units of their range", ["likelihood", "the loss is", "MSE"], mse)],
+        plates=[
+            Plate(
+                "loss",
+                figure,
+                "Reconstructions under three likelihoods",
+                "All through 8 numbers, softmax over 9 levels.",
+            )
+        ],
+        tables=[Table("Unseen pictures, in units of their range", ["likelihood and loss", "squared error"], mse)],
         claims=[
             Claim(
-                f"{worst:.0e}",
+                scientific(worst),
                 "is the largest relative difference, over all unseen pictures, between −log p under unit variance and "
                 "half the squared error plus its constant.",
             )
@@ -192,7 +200,7 @@ def principal_components(guide: Guide) -> Page:
         plates=[Plate("pca", figure, "Linear and nonlinear reconstructions", f"Both through {k} numbers.")],
         claims=[
             Claim(
-                f"{angle:.0e}",
+                scientific(angle),
                 "radians is the largest principal angle between the linear autoencoder, trained by gradients, and PCA.",
             ),
             Claim(

@@ -46,13 +46,13 @@ def sparse(guide: Guide) -> Page:
                 "atoms",
                 atoms,
                 "The most used parts",
-                f"The {_ATOMS} parts that are used most: red adds, blue takes.{thinned}",
+                f"The {_ATOMS} parts that are used most: red adds, blue takes away.{thinned}",
             ),
             Plate(
                 "sums",
                 _sums(guide, model, test, codes),
                 "Pictures as sums of parts",
-                "Unseen pictures, what is left after the code, and the parts that it consists of, the largest first.",
+                "Unseen pictures, what the code gives back, and the parts that it adds up, the largest first.",
             ),
         ],
         tables=[
@@ -63,7 +63,7 @@ def sparse(guide: Guide) -> Page:
                     ["the identity matrix", f"{100 * weights:.1f} %", f"{100 * dense:.0f} %", "1"],
                     [
                         "sparse autoencoder",
-                        "100 %",
+                        f"{100 * weight_and_code_density(model.dictionary_, codes)[0]:.0f} %",
                         f"{100 * metrics['l0'] / model.latent_dim_:.1f} %",
                         number(metrics["r2"], 3),
                     ],
