@@ -9,7 +9,7 @@ from isthmus.report.elements import Plate, Table
 from isthmus.tour.chapter import Claim, Page
 from isthmus.tour.films import film_of
 from isthmus.tour.guide import SEED, Guide
-from isthmus.tour.portraits import LABELLED, VARIED
+from isthmus.tour.portraits import LABELLED
 
 # Few examples of a kind differ by chance in all else, too; for a walk that moves one thing, more are needed.
 _MANY = 100
@@ -92,9 +92,9 @@ def traversals(guide: Guide) -> Page:
         claims=[
             Claim(
                 f"{100 * share:.0f} %",
-                "of the difference between serious and smiling faces is what a walk along the smile, from −1 to 1, makes "
-                "on others, as told by a regression that learned from drawn faces. Of all else, it moves nothing by more "
-                f"than {others:.2f} standard deviations.",
+                "of the way from serious to smiling examples is what a walk along the smile, from −1 to 1, goes with "
+                "other faces, as told by a regression that learned from drawn ones. Of all else, it moves nothing by "
+                f"more than {others:.2f} standard deviations.",
             )
         ],
     )
