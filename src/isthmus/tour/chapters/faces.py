@@ -73,7 +73,7 @@ def traversals(guide: Guide) -> Page:
     )
     correlations = portraits.correlations()
     order = np.argsort(-np.abs(correlations).max(0))
-    rows = [[f"latent {k}", *(f"{r:.2f}".replace("-", "−") for r in correlations[:, k])] for k in order]
+    rows = [[f"latent {k}", *(f"{r:z.2f}".replace("-", "−") for r in correlations[:, k])] for k in order]
     moved = portraits.moved_by("smile", portraits.unseen(n=60, seed=SEED + 10))
     share = moved["smile"] / portraits.apart(smiling, serious)["smile"]
     others = max(abs(value) for name, value in moved.items() if name != "smile")
@@ -92,7 +92,7 @@ def traversals(guide: Guide) -> Page:
         claims=[
             Claim(
                 f"{100 * share:.0f} %",
-                "of the way from serious to smiling examples is what a walk along the smile, from −1 to 1, goes with "
+                "of the way from serious to smiling examples is how far a walk along the smile, from −1 to 1, takes "
                 "other faces, as told by a regression that learned from drawn ones. Of all else, it moves nothing by "
                 f"more than {others:.2f} standard deviations.",
             )
