@@ -201,6 +201,13 @@ def test_without_arviz_the_chain_is_left_out(monkeypatch, capsys):
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_copies_among_the_data_leave_nothing_to_compare_with(monkeypatch):
+    in_a_hurry(monkeypatch)
+    np.save("twice.npy", np.repeat(DIGITS[:40], 10, 0))
+    assert main(["tour", "--data", "twice.npy", "--chapters", "samples", "--out", "page.html"]) == 0
+    assert "left out: half of the pictures of twice.npy are copies of others" in Html(Path("page.html")).text
+
+
 def test_bad_data_are_one_line_and_cost_no_page(capsys):
     load_iris(as_frame=True).data.to_csv("iris.csv", index=False)
     assert "iris.csv is a table" in complaint(capsys, "--data", "iris.csv")

@@ -88,8 +88,8 @@ def identity(guide: Guide) -> Page:
     )
     return Page(
         text="Give the code as many units as the data have values, and the easiest solution is the identity: "
-        "everything comes back, nothing has been learned. The reconstruction looks perfect, and so does the "
-        f"noise. isthmus warns: “{warning}.”",
+        "everything comes back, nothing has been learned. The better the reconstruction looks, the better "
+        f"the noise comes through, too. isthmus warns: “{warning}.”",
         code="from isthmus import Autoencoder\n\n"
         f"model = Autoencoder(latent_dim={guide.train[0].size}).fit({guide.name!r})    # warns",
         plates=[

@@ -73,8 +73,8 @@ def sparse(guide: Guide) -> Page:
         claims=[
             Claim(
                 f"{number(metrics['l0'], 3)} of {model.latent_dim_}",
-                f"units are active for an unseen picture, and explain {100 * metrics['r2']:.0f} % of the variance of "
-                f"its {d} pixels.",
+                "units are active for an unseen picture, and explain "
+                f"{number(100 * metrics['r2'], 2)} % of the variance of its {d} pixels.",
             )
         ],
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from isthmus.errors import DataError
 from isthmus.explore import figures, pictures
 from isthmus.explore.style import FIRST, SECOND, TICK, new_figure, style_axes
 from isthmus.report.elements import Plate, number
@@ -208,7 +209,11 @@ def new_data(guide: Guide) -> Page:
         return distances.min(1), distances.argmin(1)
 
     apart, which = nearest(drawn)
-    unseen, _ = nearest(guide.test.astype(float))
+    unseen, _ = nearest(guide.test)
+    if np.median(unseen) == 0:
+        raise DataError(
+            f"half of the pictures of {guide.name} are copies of others, so copies cannot be told from new ones"
+        )
     rows = [drawn[:10], guide.train[which[:10]]]
     figure = pictures.picture_table(np.stack([guide.tiles(row) for row in rows]), row_labels=["new", "nearest seen"])
     ratio = float(np.median(apart) / np.median(unseen))
