@@ -139,7 +139,8 @@ def test_silence_is_counted_in_samples_whatever_the_batch(batch):
     module = compose(TopK(1), DeadLatents())
     dead = cast(DeadLatents, module.terms["dead"])
     with torch.no_grad():
-        module.network.encoder[-1].bias[:2] = -100.0
+        encoder: Any = module.network.encoder[-1]
+        encoder.bias[:2] = -100.0
     x = torch.tensor(ROWS)
     for rows in x.split(batch):
         module(rows)
