@@ -104,7 +104,7 @@ def test_over_many_samples_the_gradients_are_those_of_the_expectations():
         out: Any = function.apply(h, at, width)
         (gradient,) = torch.autograd.grad(out.mean(), at)
         inside = stats.norm.cdf(theta + width / 2) - stats.norm.cdf(theta - width / 2)
-        error = factor * np.sqrt(inside / n) / width
+        error = factor * float(np.sqrt(inside / n)) / width
         assert float(gradient) == pytest.approx(-factor * stats.norm.pdf(theta), abs=4 * error + 1e-3)
 
 
