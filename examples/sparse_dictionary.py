@@ -1,8 +1,9 @@
-"""Find the parts that data are made of: a dictionary that is known, and one of handwritten digits that is not.
+"""Find the parts that data are made of: a dictionary that is known, and one of patches of faces that is not.
 
 First, samples that are sums of 3 of 40 random directions, with a little noise. A sparse autoencoder sees the samples
 only; the mean cosine between each direction and the closest atom says whether it found them. Principal components,
-which are as many directions as explain the data best, are no parts. Then the same on digits, whose parts are drawn.
+which explain the data best, are no parts. Then the same on small patches of drawn faces. Their parts turn out to be
+edges of many directions, as Olshausen & Field (1996) found of photographs; they are drawn as pictures.
 
     python examples/sparse_dictionary.py [figure.png]
 """
@@ -10,6 +11,7 @@ which are as many directions as explain the data best, are no parts. Then the sa
 import sys
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from isthmus import SparseAutoencoder, Trainer
 from isthmus.data import load
@@ -17,6 +19,7 @@ from isthmus.evaluate.sparsity import mmcs
 from isthmus.explore.pictures import difference_rgb, picture_grid
 
 N_ATOMS, DIM, ACTIVE = 40, 20, 3
+CONTRAST = 10  # grey levels
 
 
 def known_dictionary() -> tuple[np.ndarray, np.ndarray]:
@@ -24,7 +27,7 @@ def known_dictionary() -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     atoms = rng.normal(size=(N_ATOMS, DIM))
     atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
-    active = rng.random((8000, N_ATOMS)).argsort(1) < ACTIVE
+    active = rng.random((6000, N_ATOMS)).argsort(1) < ACTIVE
     X = (active * rng.uniform(0.5, 1.5, active.shape)) @ atoms
     return X + 0.01 * rng.normal(size=X.shape), atoms
 
@@ -53,20 +56,27 @@ def recover() -> None:
         print(f"{sparsity:<14}{cosine:>12.3f}{100 * found:>6.0f} %{metrics['l0']:>9.2f}{metrics['r2']:>7.3f}")
 
 
-def draw(path: str) -> None:
-    """Save the most used atoms of digits: red makes a pixel brighter, blue darker."""
-    X = load("digits").X
-    model = SparseAutoencoder(64, n_active=5, max_epochs=60, random_state=0).fit(X)
-    codes = model.transform(X)
-    used = np.argsort(-(codes > 0).mean(0), kind="stable")
-    tiles = np.concatenate([difference_rgb(atom[None], float(np.abs(atom).max())) for atom in model.dictionary_[used]])
-    picture_grid(tiles, 16).savefig(path, dpi=150, facecolor="white")
+def patches(size: int = 10, n: int = 12_000) -> np.ndarray:
+    """Squares cut out of drawn faces at random, without their mean, and without those that show nothing."""
+    windows = sliding_window_view(load("faces:n=1000,size=32").X, (size, size), axis=(1, 2)).reshape(-1, size, size)
+    chosen = windows[np.random.default_rng(0).choice(len(windows), n, replace=False)].astype(np.float32)
+    return (chosen - chosen.mean((1, 2), keepdims=True))[chosen.std((1, 2)) > CONTRAST]
+
+
+def draw(out: str) -> None:
+    """Save the atoms of the patches, the most used first: red makes a pixel brighter, blue darker."""
+    X = patches()
+    trainer = Trainer(batch_size=128, learning_rate=1e-2)
+    model = SparseAutoencoder(96, n_active=4, scaling="common", max_epochs=15, trainer=trainer, random_state=0).fit(X)
+    used = np.argsort(-(model.transform(X) > 0).mean(0), kind="stable")
+    tiles = [difference_rgb(atom[None], float(np.abs(atom).max())) for atom in model.dictionary_[used]]
+    picture_grid(np.concatenate(tiles), 16).savefig(out, dpi=150, facecolor="white")
     metrics = model.evaluate(X)
-    print(f"\ndigits: {metrics['l0']:.2f} of 64 atoms rebuild one, with R² {metrics['r2']:.3f}; drawn in {path}")
+    print(f"\npatches of faces: {metrics['l0']:.2f} of 96 atoms rebuild one, with R² {metrics['r2']:.3f}; saved {out}")
 
 
 def main(out: str) -> None:
-    """A known dictionary, and one of digits."""
+    """A known dictionary, and one of patches."""
     recover()
     draw(out)
 
