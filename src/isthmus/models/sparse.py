@@ -163,7 +163,7 @@ class SparseAutoencoder(BaseAutoencoder):
 
     @property
     def dictionary_(self) -> np.ndarray:
-        """Atoms, of shape (latent_dim, *shape of a sample): what a code of 1 in one latent adds to a sample.
+        """Atoms, of shape ``(latent_dim, *shape of a sample)``: what a code of 1 in one latent adds to a sample.
 
         In the data's own units where the likelihood is Gaussian or Laplace; in those of the decoder's output, such as
         log-odds, where it is another.
