@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 from helpers import CASES, compose_linear, fitted, named
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from torch.distributions import Independent, Normal
 
 import isthmus
-from isthmus import DataError, DenoisingAutoencoder, Noise2Noise, Noise2Self, ParameterError, Trainer
+from isthmus import VAE, DataError, DenoisingAutoencoder, Noise2Noise, Noise2Self, ParameterError, Trainer
 from isthmus.corruptions import BlindSpot, GaussianNoise
 from isthmus.data.shapes import shapes
 from isthmus.likelihoods import GaussianLikelihood
@@ -291,3 +292,22 @@ def test_per_value_is_for_independent_values():
     p = Independent(Normal(torch.zeros(5, 2, 3), 1.0), 2)
     x = torch.randn(5, 2, 3)
     torch.testing.assert_close(log_prob_per_value(p, x), Normal(0.0, 1.0).log_prob(x))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "target", "said"),
+    [
+        (DenoisingAutoencoder(2), None, "GaussianNoise(std=0.5, unit='spread'): of the usual strength"),
+        (DenoisingAutoencoder(2, corruption="masking", noise=0.3), None, "Masking(share=0.3): as asked"),
+        (DenoisingAutoencoder(2), "given", "none: the targets were given"),
+        (Noise2Self(2), None, "BlindSpot(stride=4): suits the method"),
+        (VAE(2, corruption="gaussian"), None, "of the usual strength"),
+    ],
+)
+def test_a_description_says_how_the_input_was_corrupted(estimator, target, said):
+    X = np.random.default_rng(0).normal(size=(60, 5))
+    estimator = clone(estimator).set_params(max_epochs=1, random_state=0)
+    fitted = estimator.fit(X) if target is None else estimator.fit(X, target=X)
+    line = next(line for line in fitted.describe().splitlines() if line.split()[0] == "corruption")
+    assert line.endswith(said)
+    assert "corruption" not in VAE(2, max_epochs=1, random_state=0).fit(X).choices_

@@ -269,7 +269,8 @@ def latent_bars(values: np.ndarray, active: np.ndarray, ylabel: str) -> Figure:
     if few:
         axes.set_xticks(range(len(values)), [str(i) for i in order])
     axes.set_xlim(-0.6, max(len(values), 4) - 0.4)
-    axes.legend(frameon=False, fontsize=TICK, labelcolor=INK)
+    if not active.all():
+        axes.legend(frameon=False, fontsize=TICK, labelcolor=INK, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     return figure
 
 

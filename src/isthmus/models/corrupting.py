@@ -9,6 +9,8 @@ import torch
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
+from isthmus.data.info import DataInfo
+from isthmus.models.auto import Choice
 from isthmus.models.base import BaseAutoencoder
 from isthmus.models.inference import by_batch
 from isthmus.models.inputs import restore_shape
@@ -22,6 +24,15 @@ def _corrupts(estimator: BaseAutoencoder) -> bool:
 
 class Corrupting(BaseAutoencoder):
     """Base of the variants whose input may be corrupted. Registers no model of its own."""
+
+    def own_choices(self, info: DataInfo, latent_dim: int) -> dict[str, Choice]:
+        corruption = self.recipe().get("corruption")
+        if corruption is None:
+            return {}
+        parameters = self.get_params(deep=False)
+        named = isinstance(parameters.get("corruption"), str) and parameters["noise"] == "auto"
+        reason = "of the usual strength" if named else "as asked"
+        return {"corruption": Choice(repr(corruption), reason if "corruption" in parameters else "suits the method")}
 
     @available_if(_corrupts)
     def corrupt(self, X: Any, *, random_state: int | np.random.RandomState | None = None) -> np.ndarray:

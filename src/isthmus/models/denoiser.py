@@ -8,6 +8,7 @@ import numpy as np
 
 from isthmus.data.info import DataInfo
 from isthmus.errors import DataError, RunError
+from isthmus.models.auto import Choice
 from isthmus.models.corrupting import Corrupting
 from isthmus.models.fitting import fit_module
 from isthmus.models.inputs import read_samples
@@ -56,6 +57,11 @@ class Denoiser(Corrupting):
     def denoise(self, X: Any) -> np.ndarray:
         """Restore noisy data: the mean of p(x|z) at the code of the noisy sample, in the shape and units of X."""
         return self.reconstruct(X)
+
+    def own_choices(self, info: DataInfo, latent_dim: int) -> dict[str, Choice]:
+        if self.paired_:
+            return {"corruption": Choice("none", "the targets were given")}
+        return super().own_choices(info, latent_dim)
 
     @property
     def learned_from_noisy(self) -> bool:

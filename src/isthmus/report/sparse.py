@@ -26,15 +26,13 @@ def sparsity(view: View) -> Section:
     counts, rates = firing(view.estimator.module_, view.events)
     dead = int((rates == 0).sum())
     low, high = np.quantile(counts, [0.05, 0.95])
-    middle = "each" if low == high else "nine rows in ten"
+    middle = "nine in ten" if low < high else "nearly all" if counts.std() else "all"
     span = f"{low:.0f}" if low == high else f"{low:.0f} to {high:.0f}"
     caption = (
         f"Left: {middle} of the {len(counts):,} rows activate {span} of {width:,} latents, "
         f"{counts.mean():.3g} on average. Right: on a logarithmic scale, the latents by how often they are active; "
-        f"{dead:,} are active for none of these rows."
+        f"{dead:,} {'is' if dead == 1 else 'are'} active for none of these rows."
     )
-    if low == high:
-        caption = caption.replace("activate", "activates", 1).replace("each of", "every one of", 1)
     plate = Plate("sparsity", figures.activity(counts, rates), f"Active latents of {len(counts):,} rows", caption)
     intro = (
         "A sparse code explains each row with a few of its many latents. Rows that use many are the complicated ones. "
