@@ -34,7 +34,7 @@ class Portraits:
 
     def __init__(self, epochs: Callable[[int], int], seed: int) -> None:
         self._epochs, self._seed = epochs, seed
-        self.faces, self.factors = self._draw(_N, seed)
+        self.faces, self.factors = self.draw(_N, seed)
 
     @cached_property
     def vae(self) -> VAE:
@@ -61,7 +61,7 @@ class Portraits:
 
     def examples(self, factor: str, n: int) -> tuple[np.ndarray, np.ndarray]:
         """``n`` faces that have much of a factor and ``n`` that have little, of those that the model was not shown."""
-        X, factors = self._draw(1000, self._seed + 1)
+        X, factors = self.draw(1000, self._seed + 1)
         low, high = np.quantile(factors[factor], [0.25, 0.75])
         chosen = (factors[factor] > high, factors[factor] < low)
         return X[chosen[0]][:n], X[chosen[1]][:n]
@@ -72,7 +72,7 @@ class Portraits:
             n = len(next(iter(factors.values())))
             fixed = {name: np.full(n, value) for name, value in FACE_NEUTRAL.items()}
             return faces(n, _SIZE, factors={**fixed, **factors})
-        return self._draw(n, seed)[0]
+        return self.draw(n, seed)[0]
 
     def hide_mouth(self, X: np.ndarray) -> np.ndarray:
         """Faces with a grey block over the lower half of the middle."""
@@ -83,28 +83,45 @@ class Portraits:
 
     def correlations(self) -> np.ndarray:
         """Of each factor (rows) with each latent (columns)."""
-        X, factors = self._draw(1000, self._seed + 2)
+        X, factors = self.draw(1000, self._seed + 2)
         codes = self.vae.transform(X)
         values = np.stack([factors[name] for name in VARIED], 1)
         return np.corrcoef(values.T, codes.T)[: len(VARIED), len(VARIED) :]
 
-    def moved_by(self, attribute: str, starts: np.ndarray) -> dict[str, float]:
-        """How far a walk along an attribute, from −1 to 1, moves every factor on average.
+    def told(self, X: np.ndarray) -> np.ndarray:
+        """Factors of faces (n, ...), read off the pictures by a regression that learned from drawn faces."""
+        return self._teller.predict(_flat(X))
 
-        The factors of decoded faces are told by a ridge regression on pixels that learned from drawn faces.
-        """
-        from sklearn.linear_model import Ridge
-
+    def told_along(self, attribute: str, starts: np.ndarray, *, steps: int = 2) -> np.ndarray:
+        """Factors of decoded faces on walks along an attribute, from −1 to 1: (starts, steps, factors)."""
         from isthmus.explore import traverse
 
-        values = np.stack([self.factors[name] for name in VARIED], 1)
-        teller = Ridge(100.0).fit(self.faces.reshape(len(self.faces), -1) / 255, values)
-        walks = np.stack([traverse(self.vae, attribute, start=x, reach=1.0, steps=2) for x in starts])
-        told = teller.predict(walks.reshape(2 * len(starts), -1) / 255).reshape(len(starts), 2, -1)
-        return dict(zip(VARIED, (told[:, 1] - told[:, 0]).mean(0).tolist(), strict=True))
+        walks = [traverse(self.vae, attribute, start=x, reach=1.0, steps=steps) for x in starts]
+        return np.stack([self.told(walk) for walk in walks])
 
-    def _draw(self, n: int, seed: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def moved_by(self, attribute: str, starts: np.ndarray) -> dict[str, float]:
+        """How far a walk along an attribute, from −1 to 1, moves every factor on average."""
+        told = self.told_along(attribute, starts)
+        return dict(zip(VARIED, (told[:, -1] - told[:, 0]).mean(0).tolist(), strict=True))
+
+    def draw(self, n: int, seed: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Faces, and the factors that they were drawn from."""
         fixed = {name: np.full(n, value) for name, value in FACE_NEUTRAL.items() if name not in VARIED}
         turned = {"pose_x": np.random.default_rng(seed).uniform(-_TURN, _TURN, n)}
         X, factors = faces(n, _SIZE, random_state=seed, factors={**fixed, **turned}, return_factors=True)
         return X, factors
+
+    @cached_property
+    def _teller(self) -> Any:
+        from sklearn.decomposition import PCA
+        from sklearn.linear_model import Ridge
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import PolynomialFeatures
+
+        values = np.stack([self.factors[name] for name in VARIED], 1)
+        # A mouth moves with the head: what a pixel says of the smile depends on the pose, so products are needed.
+        return make_pipeline(PCA(20, whiten=True), PolynomialFeatures(2), Ridge()).fit(_flat(self.faces), values)
+
+
+def _flat(X: np.ndarray) -> np.ndarray:
+    return X.reshape(len(X), -1) / 255
