@@ -22,6 +22,7 @@ from scipy.stats import spearmanr
 from isthmus.tour.portraits import VARIED, Portraits
 
 STEPS = 11
+MONOTONE = 0.9
 SEEN = 400
 Rows = dict[str, dict[str, float]]
 
@@ -34,7 +35,7 @@ def rank_correlation(values: np.ndarray) -> float:
 
 def measured(seed: int, args: argparse.Namespace) -> Rows:
     """What one model shows of each factor."""
-    portraits = Portraits(lambda epochs: args.epochs or epochs, seed)
+    portraits = Portraits(lambda epochs: args.epochs, seed)
     vae, starts = portraits.vae, portraits.unseen(n=args.starts, seed=seed + 10)
     X, truth = portraits.draw(SEEN, seed + 20)
     told, latents = portraits.told(X), np.abs(portraits.correlations()).max(1)
@@ -55,7 +56,7 @@ def measured(seed: int, args: argparse.Namespace) -> Rows:
             "latent": float(latents[i]),
             "attribute": float(np.corrcoef(clear.mean, truth[name])[0, 1]),
             "spearman": float(np.median(ranks)),
-            "least": float(min(ranks)),
+            "monotone": float(np.mean(np.array(ranks) >= MONOTONE)),
             **{f"moved {other}": float(moved[j]) for j, other in enumerate(VARIED)},
             **{f"differ {other}": float(differ[j]) for j, other in enumerate(VARIED)},
             "clear": float(clear.std.mean()),
@@ -71,14 +72,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--labelled", type=int, default=25, help="examples with much of a factor, and with little")
     parser.add_argument("--starts", type=int, default=60, help="walks along each attribute")
-    parser.add_argument("--epochs", type=int, help="24 by default")
+    parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--seeds", type=int, default=5)
     args = parser.parse_args()
     started = time.perf_counter()
     runs = [measured(seed, args) for seed in range(args.seeds)]
     print(environment())
-    print(f"{args.labelled} examples of each kind, {args.starts} walks of {STEPS} steps, {args.seeds} seeds", end="")
-    print(f"; {(time.perf_counter() - started) / args.seeds:.0f} s per seed")
+    print(f"{args.labelled} examples of each kind, {args.starts} walks of {STEPS} steps, ", end="")
+    print(f"{args.epochs} epochs, {args.seeds} seeds; {(time.perf_counter() - started) / args.seeds:.0f} s per seed")
 
     def cell(name: str, key: str, form: str) -> str:
         return format(np.median([run[name][key] for run in runs]), form)
@@ -93,12 +94,17 @@ def main() -> None:
 
     print("\nWalks along each attribute: rank correlation of the steps with the factor, and movement of every factor;")
     print("in brackets by how much the examples differ\n")
-    print("| along | Spearman, median (least of all walks) | " + " | ".join(f"`{name}`" for name in VARIED) + " |")
-    print("| --- " * (2 + len(VARIED)) + "|")
+    print(
+        f"| along | Spearman | walks of at least {MONOTONE} (fewest of a seed) | "
+        + " | ".join(f"`{name}`" for name in VARIED)
+        + " |"
+    )
+    print("| --- " * (3 + len(VARIED)) + "|")
     for name in VARIED:
         pairs = [(cell(name, f"moved {other}", ".2f"), cell(name, f"differ {other}", ".2f")) for other in VARIED]
         moved = " | ".join(f"{moved} ({differ})" for moved, differ in pairs)
-        print(f"| `{name}` | {cell(name, 'spearman', '.3f')} ({lowest(name, 'least', '.3f')}) | {moved} |")
+        monotone = f"{cell(name, 'monotone', '.0%')} ({lowest(name, 'monotone', '.0%')})"
+        print(f"| `{name}` | {cell(name, 'spearman', '.3f')} | {monotone} | {moved} |")
 
     print(f"\nSpread of each attribute over {SEEN} unseen faces, and how far its mean is off (root mean square)\n")
     print("| attribute | face seen: spread | off | mouth hidden: spread | off | ratio of the spreads (least) |")
