@@ -13,7 +13,7 @@ from isthmus.data import load
 from isthmus.explore.pictures import picture_table, to_rgb
 from isthmus.networks import UNet
 
-NOISE = 40  # grey levels
+NOISE = 25  # grey levels
 SHOWN = 9
 
 

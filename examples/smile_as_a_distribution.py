@@ -57,7 +57,7 @@ def main(out: str) -> None:
 
     shown = np.concatenate([faces(1, SIZE, factors={"smile": smile}, neutral=True) for smile in (-0.9, 0.0, 0.9)])
     rows = np.concatenate([shown, behind_a_hand(shown[1:])])
-    labels = ["earnest", "hardly a smile", "a broad smile", "hardly, hidden", "broad, hidden"]
+    labels = ["earnest", "calm", "a broad smile", "calm, hidden", "broad, hidden"]
     attribute_figure(vae, "smile", rows, labels=labels).savefig(out, dpi=150, facecolor="white")
     print(f"saved {out}")
 
