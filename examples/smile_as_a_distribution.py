@@ -36,7 +36,7 @@ def behind_a_hand(X: np.ndarray) -> np.ndarray:
 
 def main(out: str) -> None:
     """Train, learn what a smile is, say how sure the model is, and draw it for a few faces."""
-    # Against the log-likelihood of 576 pixels the divergence weighs little; a larger beta makes q(z|x) more honest.
+    # Against the log-likelihood of 576 pixels the divergence weighs little; a larger beta makes q(z|x) wider.
     vae = VAE(
         6,
         beta=20,

@@ -44,7 +44,7 @@ class Portraits:
         from isthmus.corruptions.sometimes import Sometimes
         from isthmus.networks import MLP
 
-        # Against the log-likelihood of 576 pixels the divergence weighs little; more of it makes q(z|x) honest.
+        # Against the log-likelihood of 576 pixels the divergence weighs little; more of it makes q(z|x) wider.
         vae = VAE(
             _LATENT_DIM,
             beta=20,
