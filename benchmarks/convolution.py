@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from common import environment
+from common import environment, halves
 
 from isthmus import Autoencoder
 from isthmus.data import load
@@ -37,14 +37,6 @@ def of_budget(budget: int, shape: tuple[int, ...], width: int, norm: Literal["ba
     """Two hidden layers with about so many parameters."""
     candidates = (MLP(hidden=(n, n), norm=norm) for n in range(8, 1025, 4))
     return min(candidates, key=lambda network: abs(n_parameters(network, shape, width) - budget))
-
-
-def halves(X: np.ndarray, seed: int, *, video: bool) -> tuple[np.ndarray, np.ndarray]:
-    if video:
-        held_out = (np.arange(len(X)) // 100 + seed) % 5 == 0
-    else:
-        held_out = np.random.default_rng(seed).permutation(len(X)) < len(X) // 5
-    return X[~held_out], X[held_out]
 
 
 def compare(name: str, X: np.ndarray, width: int, epochs: int, seeds: int) -> None:

@@ -10,19 +10,11 @@ import argparse
 import time
 
 import numpy as np
-from common import environment
+from common import environment, halves
 from sklearn.decomposition import PCA
 
 from isthmus import Autoencoder
 from isthmus.data import load
-
-
-def halves(X: np.ndarray, seed: int, *, video: bool) -> tuple[np.ndarray, np.ndarray]:
-    if video:
-        held_out = (np.arange(len(X)) // 100 + seed) % 5 == 0
-    else:
-        held_out = np.random.default_rng(seed).permutation(len(X)) < len(X) // 5
-    return X[~held_out], X[held_out]
 
 
 def errors(train: np.ndarray, test: np.ndarray, width: int, seed: int, epochs: int | str) -> tuple[float, float]:
@@ -37,7 +29,7 @@ def errors(train: np.ndarray, test: np.ndarray, width: int, seed: int, epochs: i
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frey", help="npz file with the array `images`")
-    parser.add_argument("--widths", type=int, nargs="*", default=[2, 8])
+    parser.add_argument("--widths", type=int, nargs="*", default=[2, 4, 8])
     parser.add_argument("--seeds", type=int, default=5)
     args = parser.parse_args()
     sources = {"digits": ("digits", 120), "faces, 2000 of 32 x 32": ("faces", 40)}

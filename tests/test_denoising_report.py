@@ -124,3 +124,18 @@ def test_the_page_has_both_sections(pictures, tmp_path):
     assert 'id="denoising"' in text
     assert 'id="chain"' in text
     assert text.index('id="denoising"') < text.index('id="chain"') < text.index('id="samples"')
+
+
+def test_a_network_that_only_restores_has_no_code_to_look_at(tmp_path):
+    noise2self = Noise2Self(network="unet", max_epochs=1, random_state=0).fit(NOISY)
+    page = write_report(noise2self, Samples(NOISY, "noisy"), tmp_path, run="runs/u").read_text("utf-8")
+    assert {path.stem for path in (tmp_path / "figures").iterdir()} == {"data", "loss", "reconstructions", "denoising"}
+    assert f"{noise2self.latent_dim_:,} values for the 64 of a picture" in page
+    assert "isthmus denoise runs/u noisy --out restored.png" in page
+    assert "isthmus sample" not in page
+
+
+def test_a_wide_code_is_looked_at_for_fewer_rows(monkeypatch):
+    noise2self = Noise2Self(network="unet", max_epochs=1, random_state=0).fit(NOISY)
+    monkeypatch.setattr("isthmus.report.view.MOST_VALUES", 70 * noise2self.latent_dim_)
+    assert len(View(noise2self, Samples(NOISY, "noisy")).rows) == 70

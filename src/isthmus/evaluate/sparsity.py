@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from isthmus.core import Composed
 from isthmus.errors import DataError
@@ -26,17 +25,16 @@ def firing(module: Composed, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rates : ndarray of shape (latent_dim,), float64
         Share of the rows for which the latent is not zero.
     """
-    from isthmus.models.inference import by_batch
+    from isthmus.models.inference import batch_size, by_batch
 
-    total = np.zeros(module.bottleneck.latent_dim_, dtype=np.int64)
-
-    def count(x: torch.Tensor) -> torch.Tensor:
-        active = module.encode(x).mean != 0
-        total[:] += active.sum(0).cpu().numpy()
-        return active.sum(1)
-
+    counts, total = [], np.zeros(module.bottleneck.latent_dim_, dtype=np.int64)
     # The codes of all rows at once may not fit in memory.
-    return by_batch(module, X, count), total / len(X)
+    size = batch_size(module, X[0].size)
+    for start in range(0, len(X), size):
+        active = by_batch(module, X[start : start + size], lambda x: module.encode(x).mean != 0)
+        counts.append(active.sum(1))
+        total += active.sum(0)
+    return np.concatenate(counts), total / len(X)
 
 
 def code_sparsity(module: Composed, X: np.ndarray) -> dict[str, float]:

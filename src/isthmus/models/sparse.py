@@ -76,8 +76,11 @@ class SparseAutoencoder(BaseAutoencoder):
     the spread of the data. A learned scale would change the rate of exchange between error and sparsity while it is
     learned; and as a code that is wider than the data can copy them, it would learn to be nothing, at any penalty.
 
-    Latents that fall silent are revived (`isthmus.terms.DeadLatents`). `sample` draws each latent for itself, off or
-    log-normal; whatever latents have to do with each other is lost.
+    Latents that fall silent but still answer to some sample, below the threshold or behind the k largest, are revived
+    (`isthmus.terms.DeadLatents`). "kl" pays for silence itself. With "l1", and nearly always with "gated", a silent
+    latent answers to nothing and stays dead, so choose a smaller penalty if many do.
+
+    `sample` draws each latent for itself, off or log-normal; whatever latents have to do with each other is lost.
 
     Examples
     --------
@@ -117,11 +120,13 @@ class SparseAutoencoder(BaseAutoencoder):
     def recipe(self) -> dict[str, Any]:
         bottleneck, costs = self._kind()
         n_active = self.n_active if self.sparsity in _COUNTED else "auto"
+        # A rectified feature that is silent answers to no sample, so there is nothing to learn from.
+        care = [] if isinstance(bottleneck, Rectified) else [DeadLatents(n_active=n_active)]
         likelihood = {"likelihood": _fixed_scale} if self.sparsity in _PENALTIES else {}
         return {
             "bottleneck": bottleneck,
             "prior": FittedSpike(),
-            "terms": [NLL(), *costs, DeadLatents(n_active=n_active)],
+            "terms": [NLL(), *costs, *care],
             "network": "linear",
             "latent_dim": _wide,
             **likelihood,
@@ -158,7 +163,7 @@ class SparseAutoencoder(BaseAutoencoder):
 
     @property
     def dictionary_(self) -> np.ndarray:
-        """Atoms, of shape (latent_dim, *shape of a sample): what a code of 1 in one latent adds to a sample.
+        """Atoms, of shape ``(latent_dim, *shape of a sample)``: what a code of 1 in one latent adds to a sample.
 
         In the data's own units where the likelihood is Gaussian or Laplace; in those of the decoder's output, such as
         log-odds, where it is another.

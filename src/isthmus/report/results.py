@@ -245,6 +245,20 @@ def latents(view: View) -> Section:
     return Section("latents", "Active units", intro, plates=[Plate("latents", figure, alt, caption)])
 
 
+OF_THE_CODE = (latent, samples, traversal, latents)
+
+
+def no_code(view: View) -> Section:
+    """Why there is nothing to see of the code."""
+    width, n = view.estimator.latent_dim_, view.info.n_values
+    return Section(
+        "latent",
+        "The code",
+        f"The network passes on every scale of its input, {width:,} values for the {n:,} of a picture. It is there to "
+        "restore, not to compress, so there is no latent space to look at and no prior to draw new codes from.",
+    )
+
+
 def numbers(view: View) -> Section:
     """Every metric with its meaning."""
     rows = [
@@ -278,25 +292,21 @@ def next_steps(view: View, run: str | None) -> Section:
     """Commands that use the model."""
     name, source = run or "RUN", view.samples.name
     r, d = shlex.quote(name), shlex.quote(source)
-    drawn = "samples.png" if view.info.is_picture else "samples.npy"
-    commands = [
-        f"isthmus encode {r} {d} --out codes.npy",
-        f"isthmus reconstruct {r} {d} --out reconstructed.npy",
-        f"isthmus sample {r} -n 64 --out {drawn}",
-        f"isthmus score {r} {d} --out scores.npy",
-        f"isthmus evaluate {r} {d}",
+    end = "png" if view.info.is_picture else "npy"
+    uses = [
+        (f"isthmus encode {r} {d} --out codes.npy", "Z = est.transform(X)", "codes, (n, latent_dim)"),
+        (f"isthmus reconstruct {r} {d} --out rebuilt.{end}", "X1 = est.reconstruct(X)", "through the code and back"),
+        (f"isthmus sample {r} -n 64 --out samples.{end}", "S = est.sample(64)", "new data"),
+        (f"isthmus score {r} {d} --out scores.npy", "s = est.score_samples(X)", "nats per row; low means unusual"),
+        (f"isthmus evaluate {r} {d}", "m = est.evaluate(X)", "every metric, as a dict"),
     ]
-    python = [
-        "import isthmus",
-        "",
-        f"est = isthmus.load({name!r})",
-        "Z = est.transform(X)           # codes, (n, latent_dim)",
-        "X1 = est.reconstruct(X)        # through the code and back",
-        "S = est.sample(64)             # new data",
-        "s = est.score_samples(X)       # nats per row; low means unusual",
-    ]
+    if hasattr(view.estimator, "denoise"):
+        restore = (f"isthmus denoise {r} {d} --out restored.{end}", "X2 = est.denoise(X)", "noisy data, restored")
+        uses = [restore, *(uses[3:] if view.restores else uses)]
+    python = ["import isthmus", "", f"est = isthmus.load({name!r})"]
+    python += [f"{call:<30} # {meaning}" for _, call, meaning in uses]
     intro = "The model can be used from a terminal or from Python."
     if run is None:
         intro += " RUN stands for the folder that it was saved in."
-    code = [("In a terminal", "\n".join(commands)), ("In Python", "\n".join(python))]
+    code = [("In a terminal", "\n".join(command for command, *_ in uses)), ("In Python", "\n".join(python))]
     return Section("next", "How to use this model", intro, code=code)

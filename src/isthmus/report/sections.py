@@ -43,7 +43,7 @@ def key_figures(view: View) -> list[tuple[str, str, str]]:
         found.append(("PSNR", number(metrics["psnr"], 3), "decibels"))
     if "l0" in metrics:
         found.append(("Active latents", number(metrics["l0"], 3), f"per row, of {estimator.latent_dim_:,}"))
-    else:
+    elif not view.restores:
         found.append(("Active units", number(metrics["active_units"]), f"of {estimator.latent_dim_:,} latents"))
     found.append(("Parameters", f"{estimator.n_parameters_:,}", "trained numbers"))
     if estimator.best_epoch_:

@@ -42,7 +42,8 @@ class View:
             raise DataError(f"{self.samples.name} has no rows; a report needs at least one")
         if y is not None and len(y) != len(X):
             raise DataError(f"there are {len(y):,} labels for {len(X):,} rows; pass one label per row")
-        most = max(64, min(MOST_ROWS, MOST_VALUES // self.info.n_values))
+        widest = max(self.info.n_values, self.estimator.latent_dim_)
+        most = max(64, min(MOST_ROWS, MOST_VALUES // widest))
         # In random order, so that the first few rows are a fair choice as well.
         self.row_numbers = np.random.RandomState(0).permutation(len(X))[:most]
         self.rows = np.asarray(X[self.row_numbers])
@@ -56,6 +57,11 @@ class View:
     def stochastic(self) -> bool:
         """Whether a code is a distribution."""
         return self.estimator.module_.bottleneck.stochastic
+
+    @property
+    def restores(self) -> bool:
+        """Whether the network passes on every scale of its input, in more values than one can look at as a code."""
+        return self.estimator.module_.network.code_width(self.info.shape) is not None
 
     @property
     def title(self) -> str:

@@ -31,7 +31,8 @@ class DeadLatents(Term):
     al. (2024, appendix A.2), where many dead latents at once explain the squared error that is left: with one at a
     time they become parts rather than averages.
 
-    0 where none is dead. While evaluating it is 0 as well: it is help, and no part of what is optimised.
+    0 where none is dead, or where those answer to no sample: a latent whose features are all negative cannot be helped.
+    While evaluating it is 0 as well: it is help, and no part of what is optimised.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from isthmus.terms.base import Term
 
 
 class L1(Term):
-    """Σ |z|: −log of a Laplace density of the code, in nats up to its constant; of the gates, if the code has them.
+    """‖z‖₁: −log of a Laplace density of the code, in nats up to its constant; of the gates, if the code has them.
 
     Source: Olshausen & Field (1996); for gates, Rajamanoharan et al. (2024a, eq. 8).
     """

@@ -13,7 +13,8 @@ from isthmus.training.callbacks import Callback, Epoch
 class ReconstructionRecorder(Callback):
     """Records the reconstructions of a few rows after every epoch, to see them improve.
 
-    It draws no random numbers, so a training with it is the same as one without.
+    It draws no random numbers, so a training with it is the same as one without. Of a model that is trained in stages
+    it sees the training of the whole.
 
     Parameters
     ----------
@@ -64,5 +65,7 @@ class ReconstructionRecorder(Callback):
     def on_epoch_end(self, epoch: Epoch) -> None:
         from isthmus.models.inference import rebuild  # which imports this package
 
+        if epoch.stage:
+            return
         self._frames.append(rebuild(epoch.module, self._events).reshape(self.rows.shape))
         self.metrics.append(epoch.metrics)
