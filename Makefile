@@ -7,7 +7,7 @@ READY := .venv/.ready
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo       train a VAE on drawn faces and write its report"
+	@echo "make demo       train the whole family and explain it as one page, runs/tour.html"
 	@echo "make test       run the test suite"
 	@echo "make test-slow  run the tests that take minutes"
 	@echo "make lint       check style and types"
@@ -24,7 +24,8 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(READY)
-	@$(BIN)/python examples/demo.py
+	@$(BIN)/isthmus tour --out runs/tour.html
+	@echo "open it in a browser: file://$(CURDIR)/runs/tour.html"
 
 # One thread each: test processes that share cores would wait for each other at every matrix product.
 test: export OMP_NUM_THREADS = 1

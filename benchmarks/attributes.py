@@ -19,7 +19,7 @@ import numpy as np
 from common import environment
 from scipy.stats import spearmanr
 
-from isthmus.tour.portraits import VARIED, Portraits
+from isthmus.tour.portraits import LABELLED, VARIED, Portraits
 
 STEPS = 11
 MONOTONE = 0.9
@@ -39,15 +39,13 @@ def measured(seed: int, args: argparse.Namespace) -> Rows:
     vae, starts = portraits.vae, portraits.unseen(n=args.starts, seed=seed + 10)
     X, truth = portraits.draw(SEEN, seed + 20)
     told, latents = portraits.told(X), np.abs(portraits.correlations()).max(1)
-    spread = np.array([portraits.factors[name].std() for name in VARIED])
     rows = {}
     for i, name in enumerate(VARIED):
         examples = portraits.examples(name, args.labelled)
         vae.fit_attribute(name, *examples)
         walks = portraits.told_along(name, starts, steps=STEPS)
         ranks = [rank_correlation(walk[:, i]) for walk in walks]
-        moved = np.abs((walks[:, -1] - walks[:, 0]).mean(0)) / spread
-        differ = np.abs(portraits.told(examples[0]).mean(0) - portraits.told(examples[1]).mean(0)) / spread
+        moved, differ = np.abs((walks[:, -1] - walks[:, 0]).mean(0)), portraits.apart(*examples)
         clear, hidden = vae.attribute(name, X), vae.attribute(name, portraits.hide_mouth(X))
         # The scale of the attribute is that of its examples; what it should be for every face, in these units.
         expected = np.polyval(np.polyfit(truth[name], clear.mean, 1), truth[name])
@@ -58,7 +56,7 @@ def measured(seed: int, args: argparse.Namespace) -> Rows:
             "spearman": float(np.median(ranks)),
             "monotone": float(np.mean(np.array(ranks) >= MONOTONE)),
             **{f"moved {other}": float(moved[j]) for j, other in enumerate(VARIED)},
-            **{f"differ {other}": float(differ[j]) for j, other in enumerate(VARIED)},
+            **{f"differ {other}": abs(differ[other]) for other in VARIED},
             "clear": float(clear.std.mean()),
             "hidden": float(hidden.std.mean()),
             "ratio": float(hidden.std.mean() / clear.std.mean()),
@@ -70,7 +68,7 @@ def measured(seed: int, args: argparse.Namespace) -> Rows:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--labelled", type=int, default=25, help="examples with much of a factor, and with little")
+    parser.add_argument("--labelled", type=int, default=LABELLED, help="examples of much of a factor, and of little")
     parser.add_argument("--starts", type=int, default=60, help="walks along each attribute")
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--seeds", type=int, default=5)

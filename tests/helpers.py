@@ -1,8 +1,10 @@
-"""Parts set up on small data, and what SciPy says of every likelihood, shared by the numerical tests."""
+"""Shared by tests: parts set up on small data, what SciPy says of every likelihood, and pages taken apart."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -194,3 +196,36 @@ CASES = {
     "poisson": Case(counts, COUNT, lambda _, X, y: stats.poisson(rate(X, y)), continuous=False),
     "negative_binomial": Case(counts, COUNT, negative_binomial, continuous=False),
 }
+
+
+VOID = {"meta", "br", "hr", "img", "input", "link", "source"}
+
+
+class Page(HTMLParser):
+    """Elements, attributes and text of a page; fails on tags that do not balance."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.source = path.read_text("utf-8")
+        self.feed(self.source)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+    def named(self, tag: str) -> list[dict[str, str | None]]:
+        return [attrs for name, attrs in self.tags if name == tag]

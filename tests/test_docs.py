@@ -65,6 +65,13 @@ def test_readme_says_the_shapes_that_come_out(tmp_path, monkeypatch, capsys):
     assert "likelihood   gaussian" in capsys.readouterr().out
 
 
+def test_the_command_line_page_has_a_section_for_every_command():
+    from isthmus.cli import _COMMANDS
+
+    sections = re.findall(r"^## (\w+)$", (ROOT / "docs" / "cli.md").read_text("utf-8"), re.MULTILINE)
+    assert sorted(sections) == sorted(_COMMANDS)
+
+
 @every_page
 def test_relative_links_lead_to_files(page):
     links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text("utf-8"))

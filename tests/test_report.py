@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 import shlex
 import warnings
-from html.parser import HTMLParser
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from helpers import Page
 from PIL import Image
 
 from isthmus import VAE, Autoencoder, DataError, IsthmusWarning, LinearAutoencoder
@@ -26,39 +25,8 @@ SLUGS = [
     "data", "choices", "training", "reconstructions", "latent", "samples",
     "traversal", "latents", "numbers", "warnings", "next",
 ]  # fmt: skip
-VOID = {"meta", "br", "hr", "img", "input", "link"}
 HOSTILE = '"><script>alert(1)</script> $\\frac{<b>'
 KINDS = ["grey", "rgb", "table", "flat"]
-
-
-class Page(HTMLParser):
-    """Elements, attributes and text of a page; fails on tags that do not balance."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.source = path.read_text("utf-8")
-        self.feed(self.source)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
-
-    def named(self, tag: str) -> list[dict[str, str | None]]:
-        return [attrs for name, attrs in self.tags if name == tag]
 
 
 def fit(estimator, X):

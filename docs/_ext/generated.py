@@ -47,6 +47,14 @@ def auto() -> str:
     return "\n".join(line.replace("``", "`") for line in lines if line.startswith("|"))
 
 
+def chapters() -> str:
+    """The chapters of the tour, with what they are about."""
+    from isthmus.tour.chapters import CHAPTERS
+
+    rows = [[f"`{chapter.slug}`", chapter.title, first_line(chapter.run)] for chapter in CHAPTERS]
+    return table(["name", "chapter", "shows"], rows)
+
+
 def likelihoods() -> str:
     """Every likelihood, with the names that ``likelihood=`` accepts and the arguments they stand for."""
     from isthmus.core import named_parts
@@ -122,13 +130,14 @@ def usage(*args: str) -> str:
     return f"```text\n{text.getvalue().strip()}\n```"
 
 
-def first_line(cls: type) -> str:
+def first_line(documented: Callable) -> str:
     """Summary of a docstring."""
-    return (inspect.getdoc(cls) or "").splitlines()[0]
+    return (inspect.getdoc(documented) or "").splitlines()[0]
 
 
 MAKERS: dict[str, Callable[..., str]] = {
-    maker.__name__: maker for maker in (models, auto, likelihoods, corruptions, metrics, trainer, shared, usage)
+    maker.__name__: maker
+    for maker in (models, auto, chapters, likelihoods, corruptions, metrics, trainer, shared, usage)
 }
 
 

@@ -24,8 +24,8 @@ def atomic_write(path: Path, data: bytes) -> None:
 
     To a temporary file beside it, synced, renamed; the folder is created if needed and synced as well.
     """
+    make_folder(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from None
@@ -41,6 +41,14 @@ def atomic_write(path: Path, data: bytes) -> None:
         Path(temporary).unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, unless it exists."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot make the folder {folder}: {error.strerror or error}") from None
 
 
 def remove_leftovers(path: Path) -> None:

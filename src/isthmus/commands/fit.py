@@ -15,6 +15,7 @@ from typing import Any
 from isthmus.commands.listing import summary
 from isthmus.commands.parsing import Parser, add_data_options, data_options
 from isthmus.errors import DivergedError, IsthmusWarning, ParameterError, RunError
+from isthmus.files import make_folder
 
 _CHECKPOINT = "checkpoint"
 
@@ -112,7 +113,8 @@ def _fit(cls, config) -> None:
         target = {"target": load(config.target, **options)}
     estimator = make_model(cls, config, checkpoint=str(folder / _CHECKPOINT), resume=config.resume)
     source = {"data": config.data, "options": options}
-    _make(folder)
+    # Before the training, not after hours of it.
+    make_folder(folder)
     try:
         with spoken_warnings():
             estimator.fit(samples, **target)
@@ -158,14 +160,6 @@ def _check_out(folder: Path, *, resume: bool) -> None:
         raise RunError(f"{folder} already holds a run; choose another --out, or --resume to continue it")
     if (folder / _CHECKPOINT).is_dir():
         raise RunError(f"{folder} holds a training that was cut off; --resume continues it, or choose another --out")
-
-
-def _make(folder: Path) -> None:
-    """Make the folder before the training, not after hours of it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"cannot make the folder {folder}: {error.strerror or error}") from None
 
 
 def _next_steps(config, params: Path) -> str:

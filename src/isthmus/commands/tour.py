@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from isthmus.commands.fit import spoken_warnings
 from isthmus.commands.parsing import Parser
 from isthmus.tour import chapter_names, write_tour
 
@@ -17,9 +18,7 @@ def run(command: str, args: list[str]) -> int:
         f"Chapters: {', '.join(chapter_names())}.",
     )
     parser.add_argument("--out", type=str, default="isthmus-tour.html", metavar="FILE", help="the page")
-    parser.add_argument(
-        "--chapters", type=str | None, metavar="A,B", help="only these, their names separated by commas"
-    )
+    parser.add_argument("--chapters", type=str | None, metavar="A,B", help="only these, in the tour's own order")
     parser.add_argument("--quick", action="store_true", help="train for half as long")
     parser.add_argument("--data", type=str, default="digits", help="pictures for the chapters that suit any")
     parser.add_argument("--resize", type=str | None, metavar="HxW", help="bring these pictures to this size")
@@ -33,10 +32,11 @@ def run(command: str, args: list[str]) -> int:
     names = [name.strip() for name in (config.chapters or "").split(",") if name.strip()]
     out = Path(config.out)
     try:
-        write_tour(out, chapters=names, quick=config.quick, data=config.data, resize=config.resize, progress=tell)
-    except KeyboardInterrupt:
-        if out.exists():
-            print(f"isthmus: interrupted; the chapters that were finished are in {out}", file=sys.stderr)
+        with spoken_warnings():
+            write_tour(out, chapters=names, quick=config.quick, data=config.data, resize=config.resize, progress=tell)
+    except KeyboardInterrupt as stop:
+        for note in getattr(stop, "__notes__", ()):
+            print(f"isthmus: interrupted; {note}", file=sys.stderr)
         raise
     print(out)
     return 0

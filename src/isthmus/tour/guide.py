@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from isthmus.tour.portraits import Portraits
 
 SEED = 0
-_MOST_ROWS, _MOST_SIDE = 1797, 64
+_FEWEST_ROWS, _MOST_ROWS, _MOST_SIDE, MOST_VALUES = 100, 1797, 64, 1024
 _HELD_OUT = 0.25
 _LATENT_DIM = 8
 
@@ -37,18 +37,16 @@ class Guide:
     quick: bool = False
 
     def __post_init__(self) -> None:
-        shape = np.shape(self.samples.X)
-        if len(shape) < 3 or max(shape[1:3]) > _MOST_SIDE or shape[0] < 100:
-            raise DataError(
-                f"the tour needs at least 100 pictures of at most {_MOST_SIDE} x {_MOST_SIDE} pixels, and "
-                f"{self.samples.name} has shape {shape}; choose other data, or --resize them"
-            )
-        kept = np.random.RandomState(SEED).permutation(shape[0])[:_MOST_ROWS]
+        _check_pictures(np.shape(self.samples.X), self.name)
+        kept = np.random.RandomState(SEED).permutation(len(self.samples.X))[:_MOST_ROWS]
         n_test = int(_HELD_OUT * len(kept))
-        self.train, self.test = (np.asarray(self.samples.X[np.sort(rows)]) for rows in (kept[n_test:], kept[:n_test]))
-        y = self.samples.y
-        self.train_labels = None if y is None else np.asarray(y)[np.sort(kept[n_test:])]
-        self.test_labels = None if y is None else np.asarray(y)[np.sort(kept[:n_test])]
+        parts = np.sort(kept[n_test:]), np.sort(kept[:n_test])
+        self.train, self.test = (np.asarray(self.samples.X[rows]) for rows in parts)
+        if any(part.dtype.kind == "f" and not np.isfinite(part).all() for part in (self.train, self.test)):
+            raise DataError(f"the tour needs pictures without missing values, and {self.name} has some")
+        if self.train.min() == self.train.max():
+            raise DataError(f"the tour needs pictures with something to see, and all of {self.name} is one value")
+        self.train_labels, self.test_labels = _classes(self.samples.y, parts)
 
     @property
     def name(self) -> str:
@@ -84,8 +82,42 @@ class Guide:
 
         return describe_data(self.train).display_range
 
+    def small(self) -> tuple[np.ndarray, np.ndarray, str]:
+        """Pictures to train on and unseen ones, for models as wide as the data; a sentence says if they were thinned.
+
+        Of at most 1,024 values each.
+        """
+        step = 1
+        while self.train[:1, ::step, ::step].size > MOST_VALUES:
+            step += 1
+        said = f" Of the pictures, one pixel in {step} of each row and column." if step > 1 else ""
+        return self.train[:, ::step, ::step], self.test[:, ::step, ::step], said
+
     def tiles(self, pictures: np.ndarray) -> np.ndarray:
         """Pictures of the guide's data as RGB, for figures."""
         from isthmus.explore.pictures import to_rgb
 
         return to_rgb(pictures, *self.span)
+
+
+def _check_pictures(shape: tuple[int, ...], name: str) -> None:
+    if len(shape) < 3:
+        raise DataError(f"the tour shows pictures, and {name} is a table of shape {shape}; choose pictures")
+    if max(shape[1:3]) > _MOST_SIDE or shape[0] < _FEWEST_ROWS:
+        raise DataError(
+            f"the tour needs at least {_FEWEST_ROWS} pictures of at most {_MOST_SIDE} x {_MOST_SIDE} pixels, and "
+            f"{name} has shape {shape}; choose other data, or --resize them"
+        )
+
+
+def _classes(y: np.ndarray | None, parts: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray | None, ...]:
+    """Labels of both parts; None if they are no classes, or if a part has a single one."""
+    from isthmus.report.labels import is_continuous
+
+    if y is None or np.ndim(y) != 1 or is_continuous(np.asarray(y)):
+        return None, None
+    labels = np.asarray(y)
+    # What is no whole number is the name of a class, and a classifier takes it for one if it is text.
+    labels = labels if labels.dtype.kind in "iub" else labels.astype(str)
+    found = tuple(labels[rows] for rows in parts)
+    return (None, None) if min(len(np.unique(part)) for part in found) < 2 else found

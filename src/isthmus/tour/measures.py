@@ -10,6 +10,19 @@ if TYPE_CHECKING:
     from isthmus.models.base import BaseAutoencoder
     from isthmus.tour.guide import Guide
 
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def scientific(value: float) -> str:
+    """A small number with one digit, such as 4 · 10⁻⁷."""
+    digit, _, power = f"{value:.0e}".partition("e")
+    return f"{digit} · 10{str(int(power)).translate(_RAISED)}"
+
+
+def gain(value: float) -> str:
+    """Decibels more or less, with a sign."""
+    return f"{value:+.1f} dB".replace("-", "−")
+
 
 def decibels(X: np.ndarray, truth: np.ndarray, span: tuple[float, float]) -> float:
     """Peak signal-to-noise ratio of X."""

@@ -18,7 +18,8 @@ _SIZE, _N, _LATENT_DIM = 24, 8000, 6
 # A turn of this much either way: at a full turn, half of the mouth is out of sight.
 _TURN = 0.6
 _HIDDEN = 0.5
-_LABELLED = 25
+LABELLED = 25
+"""Examples that have an attribute, and as many that lack it."""
 
 
 class Portraits:
@@ -56,7 +57,7 @@ class Portraits:
             trainer=Trainer(batch_size=64),
         )
         vae.fit(self.faces)
-        vae.fit_attribute("smile", *self.examples("smile", _LABELLED))
+        vae.fit_attribute("smile", *self.examples("smile", LABELLED))
         return vae
 
     def examples(self, factor: str, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -88,21 +89,28 @@ class Portraits:
         values = np.stack([factors[name] for name in VARIED], 1)
         return np.corrcoef(values.T, codes.T)[: len(VARIED), len(VARIED) :]
 
-    def told(self, X: np.ndarray) -> np.ndarray:
-        """Factors of faces (n, ...), read off the pictures by a regression that learned from drawn faces."""
-        return self._teller.predict(_flat(X))
+    def moved_by(self, attribute: str, starts: np.ndarray) -> dict[str, float]:
+        """How far a walk along an attribute, from −1 to 1, moves every factor on average; see `told`."""
+        told = self.told_along(attribute, starts, steps=2)
+        return dict(zip(VARIED, (told[:, 1] - told[:, 0]).mean(0).tolist(), strict=True))
 
-    def told_along(self, attribute: str, starts: np.ndarray, *, steps: int = 2) -> np.ndarray:
-        """Factors of decoded faces on walks along an attribute, from −1 to 1: (starts, steps, factors)."""
+    def apart(self, some: np.ndarray, others: np.ndarray) -> dict[str, float]:
+        """Differences of the mean factors of two groups of faces; see `told`."""
+        return dict(zip(VARIED, (self.told(some).mean(0) - self.told(others).mean(0)).tolist(), strict=True))
+
+    def told_along(self, attribute: str, starts: np.ndarray, *, steps: int) -> np.ndarray:
+        """Factors on walks along an attribute, from −1 to 1: (starts, steps, factors); see `told`."""
         from isthmus.explore import traverse
 
         walks = [traverse(self.vae, attribute, start=x, reach=1.0, steps=steps) for x in starts]
         return np.stack([self.told(walk) for walk in walks])
 
-    def moved_by(self, attribute: str, starts: np.ndarray) -> dict[str, float]:
-        """How far a walk along an attribute, from −1 to 1, moves every factor on average."""
-        told = self.told_along(attribute, starts)
-        return dict(zip(VARIED, (told[:, -1] - told[:, 0]).mean(0).tolist(), strict=True))
+    def told(self, X: np.ndarray) -> np.ndarray:
+        """Factors of faces, drawn or decoded, in standard deviations of those that were trained on: (n, factors).
+
+        A quadratic regression on the principal components of pixels, which learned from drawn faces, tells them.
+        """
+        return self._teller.predict(_flat(X))
 
     def draw(self, n: int, seed: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Faces, and the factors that they were drawn from."""
@@ -118,7 +126,7 @@ class Portraits:
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import PolynomialFeatures
 
-        values = np.stack([self.factors[name] for name in VARIED], 1)
+        values = np.stack([self.factors[name] / self.factors[name].std() for name in VARIED], 1)
         # A mouth moves with the head: what a pixel says of the smile depends on the pose, so products are needed.
         return make_pipeline(PCA(20, whiten=True), PolynomialFeatures(2), Ridge()).fit(_flat(self.faces), values)
 

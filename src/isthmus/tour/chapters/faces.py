@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from isthmus.explore.attribute_figures import attribute_figure
-from isthmus.report.elements import Plate, Table, number
+from isthmus.report.elements import Plate, Table
 from isthmus.tour.chapter import Claim, Page
 from isthmus.tour.films import film_of
 from isthmus.tour.guide import SEED, Guide
-from isthmus.tour.portraits import VARIED
+from isthmus.tour.portraits import LABELLED
 
-_LABELLED = 25
+# Few examples of a kind differ by chance in all else, too; for a walk that moves one thing, more are needed.
+_MANY = 100
 _NAMES = {"smile": "smile", "pose_x": "head pose", "hair_tone": "hair", "skin_tone": "skin"}
 
 
@@ -28,7 +29,7 @@ def smile(guide: Guide) -> Page:
     return Page(
         text="A plain code gives one value for each attribute. But is the Mona Lisa smiling? One is not sure. A "
         "variational code answers with a distribution: wide where one cannot know, narrow where it is plain to see. "
-        f"Here the direction of a smile was found from {_LABELLED} faces that smile and {_LABELLED} that do not.",
+        f"Here the direction of a smile was found from {LABELLED} faces that smile and {LABELLED} that do not.",
         code="from isthmus import VAE\n\n"
         "vae = VAE(latent_dim=6, corruption='block').fit(faces)    # learns with parts hidden\n"
         "vae.fit_attribute('smile', smiling, serious)              # a few of each\n"
@@ -55,7 +56,9 @@ def traversals(guide: Guide) -> Page:
 
     portraits, vae = guide.portraits, guide.portraits.vae
     starts = portraits.unseen(n=5, seed=SEED + 9)
-    vae.fit_attribute("head pose", *portraits.examples("pose_x", _LABELLED))
+    smiling, serious = portraits.examples("smile", _MANY)
+    vae.fit_attribute("smile", smiling, serious)
+    vae.fit_attribute("head pose", *portraits.examples("pose_x", _MANY))
     figure = traversal_figure(vae, ["smile", "head pose"], start=starts[0], steps=11)
     ways = ("smile", "head pose")
     walks = [traverse(vae, name, start=face, steps=24, reach=1.8) for name in ways for face in starts]
@@ -64,19 +67,20 @@ def traversals(guide: Guide) -> Page:
         (0, 255),
         columns=len(starts),
         alt="Five faces that begin to smile, and the same five as they turn their heads",
-        caption="Five faces. Above, only the smile is moved; below, only the pose of the head.",
+        caption="Five faces. Above, they walk along the smile; below, along the pose of the head.",
         fps=12,
         ping_pong=True,
     )
     correlations = portraits.correlations()
     order = np.argsort(-np.abs(correlations).max(0))
-    rows = [[f"latent {k}", *(number(float(correlations[i, k]), 2) for i in range(len(VARIED)))] for k in order]
-    moved = portraits.moved_by("smile", guide.portraits.unseen(n=60, seed=SEED + 10))
+    rows = [[f"latent {k}", *(f"{r:z.2f}".replace("-", "−") for r in correlations[:, k])] for k in order]
+    moved = portraits.moved_by("smile", portraits.unseen(n=60, seed=SEED + 10))
+    share = moved["smile"] / portraits.apart(smiling, serious)["smile"]
     others = max(abs(value) for name, value in moved.items() if name != "smile")
     return Page(
         text="The prior asks the latents to be independent, and so they tend to stand for one thing each: the degree "
         "of a smile, the pose of the head. Move one, and the rest of the face stays. Where no single latent is "
-        "the smile, a direction is.",
+        f"the smile, there may be a direction that is; here it was found from {_MANY} faces of each kind.",
         code="from isthmus.explore import traverse\n\n"
         "traverse(vae, 0, start=face)           # along one latent\n"
         "traverse(vae, 'smile', start=face)     # along a direction that was found",
@@ -87,9 +91,10 @@ def traversals(guide: Guide) -> Page:
         tables=[Table("Correlation of each latent with what the faces were drawn from", ["", *_NAMES.values()], rows)],
         claims=[
             Claim(
-                f"{moved['smile']:+.2f}",
-                "is how far a walk along the smile moves the smile itself, out of 2, as told by a regression that "
-                f"learned from drawn faces; of all else, it moves nothing by more than {others:.2f}.",
+                f"{100 * share:.0f} %",
+                "of the way from serious to smiling examples is how far a walk along the smile, from −1 to 1, takes "
+                "other faces, as told by a regression that learned from drawn ones. Of all else, it moves nothing by "
+                f"more than {others:.2f} standard deviations.",
             )
         ],
     )

@@ -12,6 +12,7 @@ from isthmus.report.elements import Plate, Table, number
 from isthmus.tour.chapter import Claim, Page
 from isthmus.tour.films import film_of
 from isthmus.tour.guide import SEED, Guide
+from isthmus.tour.measures import scientific
 
 _SHOWN = 10
 
@@ -63,22 +64,23 @@ def identity(guide: Guide) -> Page:
     """A code as wide as the data."""
     from isthmus import Autoencoder
 
-    width = min(guide.train[0].size, 256)
+    train, test, thinned = guide.small()
+    width = train[0].size
     narrow_width = max(2, width // 8)
     models = {}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", OvercompleteWarning)
         for k in (width, narrow_width):
-            models[k] = Autoencoder(k, network="linear", **guide.options(60)).fit(guide.train)
+            models[k] = Autoencoder(k, network="linear", **guide.options(60)).fit(train)
     warning = next((str(w.message) for w in caught if issubclass(w.category, OvercompleteWarning)), "")
     low, high = guide.span
-    noise = np.random.default_rng(SEED).normal(scale=0.12 * (high - low), size=guide.test.shape)
-    clean = guide.test.astype(float)
+    noise = np.random.default_rng(SEED).normal(scale=0.12 * (high - low), size=test.shape)
+    clean = test.astype(float)
     passed, r2, rows = {}, {}, [clean[:_SHOWN], (clean + noise)[:_SHOWN]]
     for k, model in models.items():
         with_noise = model.reconstruct(clean + noise)
         passed[k] = np.mean((with_noise - model.reconstruct(clean)) ** 2) / np.mean(noise**2)
-        r2[k] = model.evaluate(guide.test)["r2"]
+        r2[k] = model.evaluate(test)["r2"]
         rows.append(with_noise[:_SHOWN])
     figure = pictures.picture_table(
         np.stack([guide.tiles(row) for row in rows]),
@@ -86,15 +88,16 @@ def identity(guide: Guide) -> Page:
     )
     return Page(
         text="Give the code as many units as the data have values, and the easiest solution is the identity: "
-        "everything comes back, nothing has been learned. The reconstruction looks perfect, and so does the "
-        f"noise. isthmus warns: “{warning or 'the code is at least as wide as the data'}.”",
-        code=f"from isthmus import Autoencoder\n\nmodel = Autoencoder(latent_dim={width}).fit({guide.name!r})  # warns",
+        "everything comes back, nothing has been learned. The better the reconstruction looks, the better "
+        f"the noise comes through, too. isthmus warns: “{warning}.”",
+        code="from isthmus import Autoencoder\n\n"
+        f"model = Autoencoder(latent_dim={guide.train[0].size}).fit({guide.name!r})    # warns",
         plates=[
             Plate(
                 "identity",
                 figure,
                 "Noisy pictures after a wide and a narrow code",
-                f"The wide code gives the noise back; {narrow_width} units have no room for it.",
+                f"The wide code gives the noise back; {narrow_width} units have less room for it.{thinned}",
             )
         ],
         claims=[
@@ -139,8 +142,8 @@ def loss(guide: Guide) -> Page:
         np.stack([pictures.to_rgb(row[:_SHOWN], 0, 1) for row in rows]), row_labels=["unseen", *rebuilt]
     )
     worst = float((difference / np.abs(gaussian.score_samples(unseen))).max())
-    names = {"Gaussian": "½ squared error + constant", "Bernoulli": "cross-entropy", "categorical": "softmax"}
-    mse = [[name, names[name], number(float(np.mean((x - unseen) ** 2)), 3)] for name, x in rebuilt.items()]
+    names = {"Gaussian": "½ squared error", "Bernoulli": "cross-entropy", "categorical": "softmax"}
+    mse = [[f"{name}, {names[name]}", number(float(np.mean((x - unseen) ** 2)), 3)] for name, x in rebuilt.items()]
     return Page(
         text="What “the same as x” means is a choice, and the choice is a probability: the loss is −log p(x | code). A "
         "normal density of fixed width makes it the squared L2 norm; a Bernoulli density, for values in [0, 1], the "
@@ -150,11 +153,18 @@ def loss(guide: Guide) -> Page:
         "Autoencoder(8, likelihood='l2')             # squared error, up to a constant\n"
         "Autoencoder(8, likelihood='bernoulli')      # cross-entropy\n"
         "Autoencoder(8, likelihood='categorical')    # softmax over levels",
-        plates=[Plate("loss", figure, "Reconstructions under three likelihoods", "")],
-        tables=[Table("Unseen pictures, in units of their range", ["likelihood", "the loss is", "MSE"], mse)],
+        plates=[
+            Plate(
+                "loss",
+                figure,
+                "Reconstructions under three likelihoods",
+                "All through 8 numbers, softmax over 9 levels.",
+            )
+        ],
+        tables=[Table("Unseen pictures, in units of their range", ["likelihood and loss", "squared error"], mse)],
         claims=[
             Claim(
-                f"{worst:.0e}",
+                scientific(worst),
                 "is the largest relative difference, over all unseen pictures, between −log p under unit variance and "
                 "half the squared error plus its constant.",
             )
@@ -190,7 +200,7 @@ def principal_components(guide: Guide) -> Page:
         plates=[Plate("pca", figure, "Linear and nonlinear reconstructions", f"Both through {k} numbers.")],
         claims=[
             Claim(
-                f"{angle:.0e}",
+                scientific(angle),
                 "radians is the largest principal angle between the linear autoencoder, trained by gradients, and PCA.",
             ),
             Claim(

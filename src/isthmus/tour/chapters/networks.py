@@ -8,7 +8,7 @@ import numpy as np
 
 from isthmus.explore import pictures
 from isthmus.networks import MLP, Conv, Network
-from isthmus.report.elements import Plate, Table
+from isthmus.report.elements import Plate, Table, number
 from isthmus.tour.chapter import Claim, Page
 from isthmus.tour.guide import SEED, Guide
 
@@ -92,7 +92,7 @@ def stacked(guide: Guide) -> Page:
     table = Table(
         "Each stage is an autoencoder of what the one before makes of the data",
         ["stage", "values in", "values out", "R² so far"],
-        [[s.name, f"{s.n_in:,}", f"{s.n_out:,}", f"{s.r2:.3f}"] for s in grown.stages_],
+        [[s.name, f"{s.n_in:,}", f"{s.n_out:,}", number(s.r2, 3)] for s in grown.stages_],
     )
     return Page(
         text="Put an autoencoder inside an autoencoder: the first learns to compress the data, the next to compress "

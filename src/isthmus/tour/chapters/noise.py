@@ -10,7 +10,7 @@ from isthmus.report.elements import Plate, number
 from isthmus.tour.chapter import Claim, Page
 from isthmus.tour.films import film_of
 from isthmus.tour.guide import SEED, Guide
-from isthmus.tour.measures import decibels, probe
+from isthmus.tour.measures import decibels, gain, probe
 
 _SHOWN = 10
 _NOISE = 0.2  # of the range
@@ -39,7 +39,7 @@ def denoising(guide: Guide) -> Page:
     )
     claims = [
         Claim(
-            f"{after - before:+.1f} dB",
+            gain(after - before),
             f"of signal to noise on unseen pictures: {before:.1f} dB before, {after:.1f} dB after.",
         )
     ]
@@ -55,7 +55,7 @@ def denoising(guide: Guide) -> Page:
         claims.append(
             Claim(
                 f"{100 * with_noise:.1f} %",
-                "of the noisy pictures are named rightly by a linear classifier on this code, which was learned "
+                "of the noisy pictures are named correctly by a linear classifier on this code, which was learned "
                 f"without labels; on a code of the same width that was trained without noise, {100 * without:.1f} %.",
             )
         )
@@ -97,13 +97,13 @@ def noise_to_noise(guide: Guide) -> Page:
     style_axes(axes, xlabel="training pictures", ylabel="PSNR of unseen ones, dB")
     for (name, values), color in zip(quality.items(), (FIRST, SECOND), strict=True):
         axes.plot(sizes, values, color=color, marker="o", ms=4, lw=1.6, label=name)
-    axes.axhline(decibels(unseen, guide.test, guide.span), color="#6a7686", lw=0.9, ls=(0, (4, 3)), label="noisy")
+    before = decibels(unseen, guide.test, guide.span)
+    axes.axhline(before, color="#6a7686", lw=0.9, ls=(0, (4, 3)), label="before")
     axes.set_xscale("log")
     axes.set_xticks(sizes, [f"{n:,}" for n in sizes])
     axes.minorticks_off()
     axes.legend(frameon=False, fontsize=TICK, labelcolor="#1c2733")
     gap = quality["clean targets"][-1] - quality["noisy targets"][-1]
-    gain = quality["noisy targets"][-1] - decibels(unseen, guide.test, guide.span)
     return Page(
         text="Nobody has clean pictures? Two noisy ones of the same thing will do: where the noise of the target has "
         "mean zero and is independent of the input's, the best answer is the same. Convolutions help most, "
@@ -117,9 +117,9 @@ def noise_to_noise(guide: Guide) -> Page:
         ],
         claims=[
             Claim(
-                f"{number(gain, 2)} dB",
-                f"are gained without a single clean picture; clean targets gain {number(gap, 2)} dB more at "
-                f"{sizes[-1]:,} pictures.",
+                gain(quality["noisy targets"][-1] - before),
+                f"of signal to noise from {sizes[-1]:,} noisy pairs and not a single clean picture; clean targets "
+                f"give {number(abs(gap), 2)} dB {'more' if gap > 0 else 'less'}.",
             )
         ],
     )
@@ -178,8 +178,8 @@ def chain(guide: Guide) -> Page:
             ),
             Claim(
                 f"{worst['stuck']:.1f}",
-                "is that of a chain which cannot cross from one of two far modes to the other, and which is called not "
-                "converged.",
+                "is that of a chain which cannot cross from one of two far modes to the other, and which is called "
+                f"{'converged' if stuck.converged else 'not converged'}.",
             ),
         ],
     )

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from isthmus.explore import pictures
 from isthmus.report.elements import Plate, Table, number
 from isthmus.tour.chapter import Claim, Page
-from isthmus.tour.guide import Guide
+from isthmus.tour.guide import MOST_VALUES, Guide
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from isthmus import SparseAutoencoder
 
 _ATOMS, _EXAMPLES, _PARTS = 40, 4, 6
 
@@ -17,12 +24,13 @@ def sparse(guide: Guide) -> Page:
     from isthmus import SparseAutoencoder
     from isthmus.evaluate.sparsity import weight_and_code_density
 
-    d = guide.train[0].size
-    model = SparseAutoencoder(min(4 * d, 512), n_active=_PARTS, **guide.options(60)).fit(guide.train)
-    codes = model.transform(guide.test)
-    metrics = model.evaluate(guide.test)
+    train, test, thinned = guide.small()
+    d = train[0].size
+    model = SparseAutoencoder(min(4 * d, 2 * MOST_VALUES), n_active=_PARTS, **guide.options(60)).fit(train)
+    codes = model.transform(test)
+    metrics = model.evaluate(test)
     # The identity as encoder and decoder: as sparse as weights get, and every unit has something to say.
-    flat = guide.test.reshape(len(guide.test), -1).astype(float)
+    flat = test.reshape(len(test), -1).astype(float)
     weights, dense = weight_and_code_density(np.eye(d), flat - flat.mean(0))
     used = np.argsort(-(codes > 0).mean(0), kind="stable")[:_ATOMS]
     atoms = pictures.picture_grid(_as_contrast(model.dictionary_[used]), 10)
@@ -35,13 +43,16 @@ def sparse(guide: Guide) -> Page:
         "sae.dictionary_                  # the parts, as pictures",
         plates=[
             Plate(
-                "atoms", atoms, "The most used parts", f"The {_ATOMS} parts that are used most: red adds, blue takes."
+                "atoms",
+                atoms,
+                "The most used parts",
+                f"The {_ATOMS} parts that are used most: red adds, blue takes away.{thinned}",
             ),
             Plate(
                 "sums",
-                _sums(guide, model, codes),
+                _sums(guide, model, test, codes),
                 "Pictures as sums of parts",
-                "Unseen pictures, what is left after the code, and the parts that it consists of, the largest first.",
+                "Unseen pictures, what the code gives back, and the parts that it adds up, the largest first.",
             ),
         ],
         tables=[
@@ -52,7 +63,7 @@ def sparse(guide: Guide) -> Page:
                     ["the identity matrix", f"{100 * weights:.1f} %", f"{100 * dense:.0f} %", "1"],
                     [
                         "sparse autoencoder",
-                        "100 %",
+                        f"{100 * weight_and_code_density(model.dictionary_, codes)[0]:.0f} %",
                         f"{100 * metrics['l0'] / model.latent_dim_:.1f} %",
                         number(metrics["r2"], 3),
                     ],
@@ -62,19 +73,19 @@ def sparse(guide: Guide) -> Page:
         claims=[
             Claim(
                 f"{number(metrics['l0'], 3)} of {model.latent_dim_}",
-                f"units are active for an unseen picture, and explain {100 * metrics['r2']:.0f} % of the variance of "
-                f"its {d} pixels.",
+                "units are active for an unseen picture, and explain "
+                f"{number(100 * metrics['r2'], 2)} % of the variance of its {d} pixels.",
             )
         ],
     )
 
 
-def _sums(guide: Guide, model, codes: np.ndarray):
+def _sums(guide: Guide, model: SparseAutoencoder, unseen: np.ndarray, codes: np.ndarray) -> Figure:
     """Rows of a picture, its reconstruction, and its largest parts."""
     rows = []
     for i in range(_EXAMPLES):
         parts = np.argsort(-codes[i], kind="stable")[:_PARTS]
-        whole = np.stack([guide.test[i], model.reconstruct(guide.test[i : i + 1])[0]])
+        whole = np.stack([unseen[i], model.reconstruct(unseen[i : i + 1])[0]])
         rows.append(np.concatenate([guide.tiles(whole), _as_contrast(model.dictionary_[parts])]))
     labels = ["unseen", "sum", *(f"part {j + 1}" for j in range(_PARTS))]
     return pictures.picture_table(np.stack(rows), column_labels=labels)

@@ -55,15 +55,21 @@ def uses(guide: Guide) -> Page:
             matched = matched_accuracy(guide.train_labels, found)
             rows.append([name, f"{100 * classify(train, test, guide):.1f} %", f"{100 * matched:.1f} %"])
         tables.append(
-            Table("The same question, asked of three codes", ["code", "linear classifier", "k-means clusters"], rows)
+            Table(
+                "Share named correctly: of unseen pictures by a classifier, and of the others by k-means if each group "
+                "gets the name that suits it best",
+                ["from", "linear classifier", "k-means"],
+                rows,
+            )
         )
     return Page(
-        text="The code was learned without labels, and it is of use where there are few or none: a linear classifier "
-        "needs less, groups of codes are groups of things, and what the model finds unlikely is worth a second look.",
+        text="The code was learned without labels, and other models can build on it: a classifier gets a few numbers "
+        "instead of many pixels, and groups of codes are often groups of things. What the model finds unlikely is "
+        "worth a second look.",
         code="codes = vae.transform(X)               # features for any other model\n"
         "groups = vae.cluster(X, n_clusters=10)\n"
         "scores = vae.score_samples(X)          # low: unusual",
-        plates=[Plate("uses", figure, "Unseen pictures and their spoilt twins", "The most suspicious ones.")],
+        plates=[Plate("uses", figure, "Unseen pictures and their spoilt twins", "The least likely ones.")],
         tables=tables,
         claims=claims,
     )
@@ -95,9 +101,9 @@ def limits(guide: Guide) -> Page:
     axes.set_xscale("log")
     axes.legend(frameon=False, fontsize=TICK, labelcolor="#1c2733", loc="center right")
     return Page(
-        text="The lecture names what is missing. Only a lower bound is maximised: how low it is can be measured, by "
-        "weighing many draws of the code. The samples of a plain variational autoencoder are softer than those of a "
-        "GAN, and whether a chain has converged is hard to say: so isthmus says how sure it is, and never more.",
+        text="Only a lower bound is maximised; how low it is can be measured, by weighing many draws of the code. The "
+        "samples of a plain variational autoencoder are softer than those of a GAN. And whether a chain has converged "
+        "is hard to say: isthmus says what it looked at, and how sure it is.",
         code="vae.score_samples(X)                      # the bound\n"
         "vae.log_likelihood(X, n_samples=1000)     # nearer to log p(x)",
         plates=[Plate("limits", figure, "Estimates of the log-likelihood against the number of samples", "")],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from isthmus.errors import DataError
 from isthmus.explore import figures, pictures
 from isthmus.explore.style import FIRST, SECOND, TICK, new_figure, style_axes
 from isthmus.report.elements import Plate, number
@@ -52,8 +53,8 @@ def smooth(guide: Guide) -> Page:
         claims=[
             Claim(
                 f"{ratio:.2f} ×",
-                "as far from the nearest real picture are the ones halfway between two codes, compared with those of a "
-                "plain autoencoder (mean squared distance).",
+                "as far from the nearest training picture are the ones halfway between two codes, compared with those "
+                "of a plain autoencoder (mean squared distance).",
             )
         ],
     )
@@ -99,7 +100,7 @@ def bound(guide: Guide) -> Page:
         text="Which codes could have made this picture, p(z given x), cannot be computed; a Gaussian q whose mean and "
         "spread come from the encoder stands in for it. What is maximised is a lower bound on log p(x): how well the "
         "picture is explained, less the divergence of q from the prior, an isotropic Gaussian.",
-        code=f"vae = VAE(latent_dim={vae.latent_dim_}).fit(X)\n"
+        code=f"from isthmus import VAE\n\nvae = VAE(latent_dim={vae.latent_dim_}).fit(X)\n"
         "vae.history_['train_nll'], vae.history_['train_kl']    # both in nats per picture\n"
         "vae.score_samples(X)                                   # the bound, picture by picture",
         plates=[Plate("bound", figure, "Reconstruction and divergence over the epochs", "")],
@@ -134,6 +135,7 @@ def reparameterisation(guide: Guide) -> Page:
     for name, draws, color in (("score function", score, SECOND), ("reparameterised", pathwise, FIRST)):
         sd = float(draws.var(0).sum().sqrt()) / np.sqrt(counts)
         axes.plot(counts, sd, color=color, lw=1.6, marker="o", ms=4, label=name)
+    spread = f"The spread of {len(score)} single draws, divided by the square root of how many are averaged."
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.legend(frameon=False, fontsize=TICK, labelcolor="#1c2733")
@@ -142,13 +144,14 @@ def reparameterisation(guide: Guide) -> Page:
         "randomness comes from outside, and the gradient passes through μ and σ. There is another way, which "
         "weighs the score of the density with the loss; it is right on average, and far noisier, even with the mean "
         "loss taken off first, as is done here.",
-        code="z = mean + std * torch.randn_like(std)    # what isthmus.bottlenecks.DiagonalGaussian does",
-        plates=[Plate("reparameterisation", figure, "Noise of both estimators against the number of draws", "")],
+        code="import torch\n\n"
+        "z = mean + std * torch.randn_like(std)    # what isthmus.bottlenecks.DiagonalGaussian does",
+        plates=[Plate("reparameterisation", figure, "Noise of both estimators against the number of draws", spread)],
         claims=[
             Claim(
                 f"{number(ratio, 2)} ×",
-                "the variance: the score-function gradient of one picture's loss against the reparameterised one. "
-                f"Their means agree ({disagreement:.1f} standard errors apart).",
+                "the variance of the reparameterised gradient of one picture's loss is that of the score function's. "
+                f"Their means are {disagreement:.1f} standard errors apart; about 1 is what chance gives.",
             )
         ],
     )
@@ -179,9 +182,9 @@ def three_spaces(guide: Guide) -> Page:
     figure = latent_spaces_figure(spaces, guide.train_labels)
     alone, _, both = (space.measures for space in spaces)
     return Page(
-        text="With the reconstruction alone, the classes lie apart and there is nothing between them. With the "
-        "divergence alone, the codes are distributed as they should be and say nothing about the data. Both "
-        "together give what one wants: a full space in which the data are described.",
+        text="With the reconstruction alone, the codes tell the data apart and leave gaps, from which nothing sensible "
+        "can be decoded. With the divergence alone, the codes are distributed as they should be and say nothing about "
+        "the data. Both together give what one wants: a full space in which the data are described.",
         code="from isthmus.explore import three_latent_spaces\n\n"
         f"alone, divergence, both = three_latent_spaces({guide.name!r})\n"
         "both.measures",
@@ -189,8 +192,8 @@ def three_spaces(guide: Guide) -> Page:
         claims=[
             Claim(
                 f"{100 * alone['gaps']:.0f} % → {100 * both['gaps']:.0f} %",
-                f"of the prior lies far from every code without and with the divergence; the divergence alone "
-                f"reconstructs nothing (R² {number(spaces[1].measures['r2'], 2)}).",
+                f"of the prior lie where the decoder has seen no code, without and with the divergence. The divergence "
+                f"alone reconstructs nothing (R² {number(spaces[1].measures['r2'], 2)}).",
             )
         ],
     )
@@ -206,13 +209,17 @@ def new_data(guide: Guide) -> Page:
         return distances.min(1), distances.argmin(1)
 
     apart, which = nearest(drawn)
-    unseen, _ = nearest(guide.test.astype(float))
+    unseen, _ = nearest(guide.test)
+    if np.median(unseen) == 0:
+        raise DataError(
+            f"half of the pictures of {guide.name} are copies of others, so copies cannot be told from new ones"
+        )
     rows = [drawn[:10], guide.train[which[:10]]]
     figure = pictures.picture_table(np.stack([guide.tiles(row) for row in rows]), row_labels=["new", "nearest seen"])
     ratio = float(np.median(apart) / np.median(unseen))
     return Page(
         text="Draw a code from the prior, decode it, and there is a picture that nobody has seen. Good ones look "
-        "like the data and copy none of them: beside each new picture is the training picture that is most like "
+        "like the data and copy none of them: below each new picture is the training picture that is most like "
         "it.",
         code="new = vae.sample(64)",
         plates=[Plate("samples", figure, "Samples above their nearest training pictures", "Not selected.")],
