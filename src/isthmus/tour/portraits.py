@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from isthmus.data.faces import FACE_NEUTRAL, faces
 from isthmus.models.vae import VAE
-
-if TYPE_CHECKING:
-    from sklearn.linear_model import Ridge
 
 VARIED = ("smile", "pose_x", "hair_tone", "skin_tone")
 """What the faces differ in; all else is that of a calm face in even light."""
@@ -38,7 +35,7 @@ class Portraits:
 
     def __init__(self, epochs: Callable[[int], int], seed: int) -> None:
         self._epochs, self._seed = epochs, seed
-        self.faces, self.factors = self._draw(_N, seed)
+        self.faces, self.factors = self.draw(_N, seed)
 
     @cached_property
     def vae(self) -> VAE:
@@ -48,7 +45,7 @@ class Portraits:
         from isthmus.corruptions.sometimes import Sometimes
         from isthmus.networks import MLP
 
-        # Against the log-likelihood of 576 pixels the divergence weighs little; more of it makes q(z|x) honest.
+        # Against the log-likelihood of 576 pixels the divergence weighs little; more of it makes q(z|x) wider.
         vae = VAE(
             _LATENT_DIM,
             beta=20,
@@ -65,7 +62,7 @@ class Portraits:
 
     def examples(self, factor: str, n: int) -> tuple[np.ndarray, np.ndarray]:
         """``n`` faces that have much of a factor and ``n`` that have little, of those that the model was not shown."""
-        X, factors = self._draw(1000, self._seed + 1)
+        X, factors = self.draw(1000, self._seed + 1)
         low, high = np.quantile(factors[factor], [0.25, 0.75])
         chosen = (factors[factor] > high, factors[factor] < low)
         return X[chosen[0]][:n], X[chosen[1]][:n]
@@ -76,7 +73,7 @@ class Portraits:
             n = len(next(iter(factors.values())))
             fixed = {name: np.full(n, value) for name, value in FACE_NEUTRAL.items()}
             return faces(n, _SIZE, factors={**fixed, **factors})
-        return self._draw(n, seed)[0]
+        return self.draw(n, seed)[0]
 
     def hide_mouth(self, X: np.ndarray) -> np.ndarray:
         """Faces with a grey block over the lower half of the middle."""
@@ -87,38 +84,52 @@ class Portraits:
 
     def correlations(self) -> np.ndarray:
         """Of each factor (rows) with each latent (columns)."""
-        X, factors = self._draw(1000, self._seed + 2)
+        X, factors = self.draw(1000, self._seed + 2)
         codes = self.vae.transform(X)
         values = np.stack([factors[name] for name in VARIED], 1)
         return np.corrcoef(values.T, codes.T)[: len(VARIED), len(VARIED) :]
 
     def moved_by(self, attribute: str, starts: np.ndarray) -> dict[str, float]:
         """How far a walk along an attribute, from −1 to 1, moves every factor on average; see `told`."""
-        from isthmus.explore import traverse
-
-        walks = np.stack([traverse(self.vae, attribute, start=x, reach=1.0, steps=2) for x in starts])
-        return self.apart(walks[:, 1], walks[:, 0])
+        told = self.told_along(attribute, starts, steps=2)
+        return dict(zip(VARIED, (told[:, 1] - told[:, 0]).mean(0).tolist(), strict=True))
 
     def apart(self, some: np.ndarray, others: np.ndarray) -> dict[str, float]:
         """Differences of the mean factors of two groups of faces; see `told`."""
         return dict(zip(VARIED, (self.told(some).mean(0) - self.told(others).mean(0)).tolist(), strict=True))
 
+    def told_along(self, attribute: str, starts: np.ndarray, *, steps: int) -> np.ndarray:
+        """Factors on walks along an attribute, from −1 to 1: (starts, steps, factors); see `told`."""
+        from isthmus.explore import traverse
+
+        walks = [traverse(self.vae, attribute, start=x, reach=1.0, steps=steps) for x in starts]
+        return np.stack([self.told(walk) for walk in walks])
+
     def told(self, X: np.ndarray) -> np.ndarray:
         """Factors of faces, drawn or decoded, in standard deviations of those that were trained on: (n, factors).
 
-        A ridge regression on pixels, which learned from drawn faces, tells them.
+        A quadratic regression on the principal components of pixels, which learned from drawn faces, tells them.
         """
-        return self._teller.predict(X.reshape(len(X), -1) / 255)
+        return self._teller.predict(_flat(X))
 
-    @cached_property
-    def _teller(self) -> Ridge:
-        from sklearn.linear_model import Ridge
-
-        values = np.stack([self.factors[name] / self.factors[name].std() for name in VARIED], 1)
-        return Ridge(100.0).fit(self.faces.reshape(len(self.faces), -1) / 255, values)
-
-    def _draw(self, n: int, seed: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def draw(self, n: int, seed: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Faces, and the factors that they were drawn from."""
         fixed = {name: np.full(n, value) for name, value in FACE_NEUTRAL.items() if name not in VARIED}
         turned = {"pose_x": np.random.default_rng(seed).uniform(-_TURN, _TURN, n)}
         X, factors = faces(n, _SIZE, random_state=seed, factors={**fixed, **turned}, return_factors=True)
         return X, factors
+
+    @cached_property
+    def _teller(self) -> Any:
+        from sklearn.decomposition import PCA
+        from sklearn.linear_model import Ridge
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import PolynomialFeatures
+
+        values = np.stack([self.factors[name] / self.factors[name].std() for name in VARIED], 1)
+        # A mouth moves with the head: what a pixel says of the smile depends on the pose, so products are needed.
+        return make_pipeline(PCA(20, whiten=True), PolynomialFeatures(2), Ridge()).fit(_flat(self.faces), values)
+
+
+def _flat(X: np.ndarray) -> np.ndarray:
+    return X.reshape(len(X), -1) / 255
