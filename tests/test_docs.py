@@ -4,6 +4,7 @@ import ast
 import re
 import shlex
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -70,6 +71,14 @@ def test_the_command_line_page_has_a_section_for_every_command():
 
     sections = re.findall(r"^## (\w+)$", (ROOT / "docs" / "cli.md").read_text("utf-8"), re.MULTILINE)
     assert sorted(sections) == sorted(_COMMANDS)
+
+
+@pytest.mark.parametrize(
+    "package", ["networks", "bottlenecks", "priors", "corruptions", "terms", "likelihoods", "explore"]
+)
+def test_the_reference_lists_all_that_a_package_offers(package):
+    listed = set(re.findall(r"\w+", (ROOT / "docs" / "api.rst").read_text("utf-8")))
+    assert set(import_module(f"isthmus.{package}").__all__) <= listed
 
 
 @every_page
