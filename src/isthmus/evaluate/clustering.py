@@ -29,7 +29,7 @@ class Clustering:
         Cluster of every row, from 0; the largest cluster first.
     centres : ndarray of shape (n_clusters, latent_dim)
         Codes in the middle of the clusters: their means.
-    decoded_centres : ndarray of shape (n_clusters, *shape of a sample)
+    decoded_centres : ndarray of shape ``(n_clusters, *shape of a sample)``
         What these codes decode to.
     probabilities : ndarray of shape (n, n_clusters) or None
         Share that every cluster has in every row, for a mixture; each row adds up to 1.

@@ -55,7 +55,7 @@ def traverse(
 
     Returns
     -------
-    walk : ndarray of shape (steps, *shape of a sample)
+    walk : ndarray of shape ``(steps, *shape of a sample)``
         Means of p(x|z), in the data's own units.
 
     Raises
@@ -117,7 +117,7 @@ def interpolate(
 
     Returns
     -------
-    walk : ndarray of shape (steps, *shape of a sample)
+    walk : ndarray of shape ``(steps, *shape of a sample)``
         Means of p(x|z); the first and the last are those of the ends.
 
     Examples
@@ -202,7 +202,7 @@ def latent_grid(
 
     Returns
     -------
-    grid : ndarray of shape (steps, steps, *shape of a sample)
+    grid : ndarray of shape ``(steps, steps, *shape of a sample)``
         Row 0 is the top: the highest values of the second axis.
 
     Notes

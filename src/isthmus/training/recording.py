@@ -23,7 +23,7 @@ class ReconstructionRecorder(Callback):
 
     Attributes
     ----------
-    frames : ndarray of shape (epochs, n, *shape of a sample)
+    frames : ndarray of shape ``(epochs, n, *shape of a sample)``
         Reconstructions in the data's own units.
     metrics : list of dict
         Row of the history that belongs to each frame.
@@ -50,7 +50,7 @@ class ReconstructionRecorder(Callback):
 
     @property
     def frames(self) -> np.ndarray:
-        """Reconstructions, (epochs, n, *shape of a sample)."""
+        """Reconstructions, ``(epochs, n, *shape of a sample)``."""
         if not self._frames:
             raise DataError(
                 "no epoch was recorded: pass the recorder to Trainer(callbacks=[...]) of a model with epochs"
