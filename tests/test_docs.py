@@ -4,6 +4,7 @@ import ast
 import re
 import shlex
 import sys
+import tomllib
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -79,6 +80,14 @@ def test_the_command_line_page_has_a_section_for_every_command():
 def test_the_reference_lists_all_that_a_package_offers(package):
     listed = set(re.findall(r"\w+", (ROOT / "docs" / "api.rst").read_text("utf-8")))
     assert set(import_module(f"isthmus.{package}").__all__) <= listed
+
+
+def test_every_extra_that_is_named_exists():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    texts = [path.read_text("utf-8") for path in [*(ROOT / "src").rglob("*.py"), *PAGES]]
+    named = {name for text in texts for name in re.findall(r"isthmus\[(\w+)\]", text)}
+    assert named
+    assert named <= set(extras)
 
 
 @every_page
