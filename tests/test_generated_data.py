@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from isthmus.data import _drawing
-from isthmus.data.faces import FACE_NEUTRAL, FACE_RANGES, _Portrait, faces
+from isthmus.data._portrait import Portrait
+from isthmus.data.faces import FACE_NEUTRAL, FACE_RANGES, faces
 from isthmus.data.shapes import SHAPE_RANGES, shapes
 from isthmus.errors import ParameterError
 
@@ -139,7 +140,7 @@ def test_head_turns_to_the_side_it_names_and_the_far_side_is_compressed():
 def test_nose_moves_more_than_the_skin_when_the_head_turns():
     def midline(pose_x, radius):
         values = {name: np.array([value]) for name, value in {**FACE_NEUTRAL, "pose_x": pose_x}.items()}
-        return _Portrait(values, (8, 8), 1).project(0.15, radius)[0].item()
+        return Portrait(values, (8, 8), 1).project(0.15, radius)[0].item()
 
     skin, nose = (midline(1.0, radius) - midline(0.0, radius) for radius in (1.0, 1.2))
     assert 0.1 < skin < 0.9 * nose
@@ -171,7 +172,7 @@ def test_tones_and_sizes_go_the_way_they_say(name, direction):
 
 def test_painting_stays_in_single_precision():
     values = {name: np.array([value]) for name, value in FACE_NEUTRAL.items()}
-    portrait = _Portrait(values, (8, 8), 1)
+    portrait = Portrait(values, (8, 8), 1)
     assert {portrait.canvas.dtype, portrait.u.dtype, portrait.v.dtype, portrait.front.dtype} == {np.dtype(np.float32)}
 
 
