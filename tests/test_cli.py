@@ -258,3 +258,18 @@ def test_denoising_from_the_shell(capsys):
 
 def test_only_denoisers_denoise(capsys, digits_run):
     assert "(VAE) was not trained to denoise" in complaint(capsys, "denoise", digits_run, "digits", "--out", "d.npy")
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ("--max_epochs 1.5", "--max_epochs can be a whole number or auto, and not 1.5"),
+        ("--beta x", "--beta can be a number, and not x"),
+        ("--scaling no", "--scaling can be auto, common, global, standard, center, log, none, and not no"),
+        ("--image_shape 3", "--image_shape can be whole numbers such as [28,28] or null, and not 3"),
+        ("--network.pool max", "--network.pool needs --network to name a class that has this option"),
+    ],
+)
+def test_values_that_do_not_fit_are_told_in_words(options, complaint, capsys):
+    assert main(["fit", "vae", "digits", *options.split(), "--out", "run"]) == 2
+    assert capsys.readouterr().err == f"isthmus: {complaint} (see isthmus fit vae --help)\n"

@@ -140,7 +140,8 @@ def _cluster(est: BaseAutoencoder, config: Any) -> None:
     samples = run_samples(est, config)
     found = est.cluster(samples, config.n_clusters, method=config.method, random_state=config.seed)
     sizes = ", ".join(f"{size:,}" for size in found.sizes)
-    print(f"{len(found.labels):,} rows in {config.n_clusters} clusters of {sizes} rows")
+    clusters = "1 cluster" if config.n_clusters == 1 else f"{config.n_clusters:,} clusters"
+    print(f"{len(found.labels):,} rows in {clusters} of {sizes} rows")
     if samples.y is not None:
         scores = found.scores(samples.y)
         print("against the labels: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
@@ -150,7 +151,7 @@ def _cluster(est: BaseAutoencoder, config: Any) -> None:
             columns = np.concatenate([columns, found.probabilities], axis=1)
             names += [f"p{k}" for k in range(config.n_clusters)]
         write_array(Path(config.out), columns, names)
-        print(f"{config.out}: one row per row")
+        print(f"{config.out}: {', '.join(names)} for each row of the data")
     if config.centres is not None:
         out, info = Path(config.centres), est.info_
         if out.suffix.lower() == ".png":
