@@ -98,7 +98,10 @@ def draw(train: np.ndarray, test: np.ndarray, sigma: float, seed: int) -> tuple[
 def report(title: str, train: np.ndarray, test: np.ndarray, sigma: float, args: argparse.Namespace) -> None:
     first, _ = draw(train, test, sigma, 0)
     rates = {name: best_rate(name, first, args) for name in args.methods}
-    runs = [errors(*draw(train, test, sigma, seed), test, rates, seed, args) for seed in range(args.seeds)]
+    runs = [
+        errors(*draw(train, test, sigma, seed), test, rates, seed, args)
+        for seed in range(args.first_seed, args.first_seed + args.seeds)
+    ]
     print(f"\n{title}: {len(train):,} pictures to learn from, {len(test):,} unseen, noise {sigma:g} of the range")
     print(f"learning rates: {', '.join(f'{name} {rate:g}' for name, rate in rates.items())}\n")
     print("| targets | mean squared error | PSNR, dB | behind clean targets, dB (least to most) | s of training |")
@@ -124,6 +127,7 @@ def main() -> None:
     parser.add_argument("--precision", default="bf16")
     parser.add_argument("--channels", type=int, nargs="*", default=[8, 16, 32], help="of the U-Net, at each scale")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first_seed", type=int, default=0)
     args = parser.parse_args()
     print(environment())
     print(vars(args))
