@@ -23,7 +23,7 @@ LABELLED = 25
 
 
 class Portraits:
-    """Faces of which only a few factors vary, so that a small model can learn all of them in half a minute.
+    """Faces of which only a few factors vary, so that a small model can learn all of them in a minute.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Portraits:
             kl_warmup=0.5,
             corruption=Sometimes(Block(0.7), 0.8),
             network=MLP((256, 256)),
-            max_epochs=self._epochs(24),
+            max_epochs=self._epochs(48),
             random_state=self._seed,
             trainer=Trainer(batch_size=64),
         )
