@@ -52,7 +52,7 @@ class Portraits:
             kl_warmup=0.5,
             corruption=Sometimes(Block(0.7), 0.8),
             network=MLP((256, 256)),
-            max_epochs=self._epochs(48),
+            max_epochs=self._epochs(60),
             random_state=self._seed,
             trainer=Trainer(batch_size=64),
         )
