@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from isthmus.eigenpairs import Eigenpairs, largest_eigenpairs, orthonormal
 from isthmus.errors import RunError
 
 _ROWS = 4096
@@ -97,34 +98,6 @@ class Principal:
         return (codes**2 / variance).sum(1) + (residual**2).sum(1) / noise
 
 
-def leading(X: np.ndarray, k: int) -> Principal:
-    """At most k leading principal components of rows (n, *event): those that have any variance."""
-    n, d = len(X), math.prod(X.shape[1:])
-    k = min(k, n, d)
-    found = few_rows(X, k) if n < d else principal_components(moments(X), k)
-    kept = found.variance > 1e-9 * found.total_variance
-    return replace(found, components=found.components[kept], variance=found.variance[kept])
-
-
-def moments(X: np.ndarray) -> Moments:
-    """Mean and scatter of rows (n, *event), in chunks, accumulated in float64.
-
-    Products are in float64 for 64-bit types, in float32 for narrower ones; a first shift by the mean of one chunk
-    keeps both clear of cancellation.
-    """
-    n, d = len(X), math.prod(X.shape[1:])
-    dtype = np.float64 if X.dtype.itemsize >= 8 else np.float32
-    shift = X[:_ROWS].reshape(-1, d).mean(0, dtype=np.float64).astype(dtype)
-    total, scatter = np.zeros(d), np.zeros((d, d))
-    for start in range(0, n, _ROWS):
-        chunk = X[start : start + _ROWS].reshape(-1, d) - shift
-        total += chunk.sum(0)
-        scatter += chunk.T @ chunk
-    offset = total / n
-    scatter -= n * np.outer(offset, offset)
-    return Moments(n, torch.from_numpy(shift + offset), torch.from_numpy(scatter))
-
-
 def few_rows(X: np.ndarray, k: int) -> Principal:
     """Closed form for fewer rows than values, from the eigenvectors of the Gram matrix."""
     n, d = len(X), math.prod(X.shape[1:])
@@ -134,20 +107,15 @@ def few_rows(X: np.ndarray, k: int) -> Principal:
     values, vectors = torch.linalg.eigh(rows @ rows.T)
     top = vectors.flip(1)[:, :k]
     # Orthonormal even where a variance is zero, which the projection of its eigenvector would not be.
-    axes = torch.linalg.qr(rows.T @ top).Q.T
-    return _assemble(mean, axes, values.flip(0)[:k] / (n - 1), values.sum().item() / (n - 1), min(n, d))
+    return assemble(mean, orthonormal(rows.T @ top), values.flip(0)[:k], values.sum().item(), n)
 
 
 def principal_components(moments: Moments, k: int, basis: Tensor | None = None) -> Principal:
     """The leading k principal components, or those in the span of ``basis``, orthonormal columns of shape (d, m)."""
-    d = len(moments.mean)
     inside = moments.scatter if basis is None else basis.T @ moments.scatter @ basis
-    values, vectors = torch.linalg.eigh(inside)
-    top = vectors.flip(1)[:, :k]
-    axes = (top if basis is None else basis @ top).T
-    scale = max(moments.n - 1, 1)
-    total = moments.scatter.trace().item() / scale
-    return _assemble(moments.mean, axes, values.flip(0)[:k] / scale, total, min(moments.n, d))
+    found = largest_eigenpairs(inside, k)
+    axes = found.vectors if basis is None else basis @ found.vectors
+    return assemble(moments.mean, axes[:, :k], found.values[:k], moments.scatter.trace().item(), moments.n)
 
 
 def polish(moments: Moments, start: Tensor, *, steps: int = 2000) -> Tensor:
@@ -178,16 +146,16 @@ def polish(moments: Moments, start: Tensor, *, steps: int = 2000) -> Tensor:
     return orthonormal(weights.detach())
 
 
-def orthonormal(columns: Tensor) -> Tensor:
-    """Orthonormal basis of the span of ``columns``, in float64."""
-    return torch.linalg.qr(columns.double()).Q
+def assemble(mean: Tensor, axes: Tensor, squares: Tensor, total: float, n: int) -> Principal:
+    """Principal components of n rows with this mean, from axes in columns (d, k).
 
-
-def _assemble(mean: Tensor, axes: Tensor, variance: Tensor, total: float, rank: int) -> Principal:
-    """Fix the signs and gather."""
-    peak = axes.abs().argmax(1)
-    axes = axes * axes[torch.arange(len(axes)), peak].sign().unsqueeze(1)
-    variance = variance.clamp_min(0)  # rounding makes the variance of an empty direction negative
-    left = rank - len(axes)
+    ``squares`` of shape (k,) are the sums of squares along them, and ``total`` is that of all directions.
+    """
+    d, k = axes.shape
+    peak = axes.abs().argmax(0)
+    axes = axes * axes[peak, torch.arange(k)].sign()
+    # Rounding makes the variance of an empty direction negative.
+    variance, total = squares.clamp_min(0) / max(n - 1, 1), total / max(n - 1, 1)
+    left = min(n, d) - k
     noise = max(total - variance.sum().item(), 0.0) / left if left > 0 else 0.0
-    return Principal(mean.numpy(), axes.contiguous().numpy(), variance.numpy(), noise, total)
+    return Principal(mean.numpy(), axes.T.contiguous().numpy(), variance.numpy(), noise, total)
