@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.eigenpairs import Eigenpairs, largest_eigenpairs, orthonormal
+from isthmus.eigenpairs import largest_eigenpairs
 from isthmus.errors import RunError
 
 _ROWS = 4096
@@ -101,21 +101,21 @@ class Principal:
 def few_rows(X: np.ndarray, k: int) -> Principal:
     """Closed form for fewer rows than values, from the eigenvectors of the Gram matrix."""
     n, d = len(X), math.prod(X.shape[1:])
-    rows = torch.tensor(X.reshape(n, d)).double()
+    rows = X.reshape(n, d).astype(np.float64)
     mean = rows.mean(0)
     rows -= mean
-    values, vectors = torch.linalg.eigh(rows @ rows.T)
-    top = vectors.flip(1)[:, :k]
+    values, vectors = np.linalg.eigh(rows @ rows.T)
+    top = vectors[:, : -k - 1 : -1]
     # Orthonormal even where a variance is zero, which the projection of its eigenvector would not be.
-    return assemble(mean, orthonormal(rows.T @ top), values.flip(0)[:k], values.sum().item(), n)
+    return assemble(mean, np.linalg.qr(rows.T @ top)[0], values[: -k - 1 : -1], values.sum(), n)
 
 
 def principal_components(moments: Moments, k: int, basis: Tensor | None = None) -> Principal:
     """The leading k principal components, or those in the span of ``basis``, orthonormal columns of shape (d, m)."""
     inside = moments.scatter if basis is None else basis.T @ moments.scatter @ basis
-    found = largest_eigenpairs(inside, k)
-    axes = found.vectors if basis is None else basis @ found.vectors
-    return assemble(moments.mean, axes[:, :k], found.values[:k], moments.scatter.trace().item(), moments.n)
+    found = largest_eigenpairs(inside.numpy(), k)
+    axes = found.vectors if basis is None else basis.numpy() @ found.vectors
+    return assemble(moments.mean.numpy(), axes[:, :k], found.values[:k], moments.scatter.trace().item(), moments.n)
 
 
 def polish(moments: Moments, start: Tensor, *, steps: int = 2000) -> Tensor:
@@ -146,16 +146,21 @@ def polish(moments: Moments, start: Tensor, *, steps: int = 2000) -> Tensor:
     return orthonormal(weights.detach())
 
 
-def assemble(mean: Tensor, axes: Tensor, squares: Tensor, total: float, n: int) -> Principal:
+def orthonormal(columns: Tensor) -> Tensor:
+    """Orthonormal basis of the span of ``columns``, in float64."""
+    return torch.linalg.qr(columns.double()).Q
+
+
+def assemble(mean: np.ndarray, axes: np.ndarray, squares: np.ndarray, total: float, n: int) -> Principal:
     """Principal components of n rows with this mean, from axes in columns (d, k).
 
-    ``squares`` of shape (k,) are the sums of squares along them, and ``total`` is that of all directions.
+    ``squares`` of shape (k,) are the sums of squares along them, and ``total`` is that along all directions.
     """
     d, k = axes.shape
-    peak = axes.abs().argmax(0)
-    axes = axes * axes[peak, torch.arange(k)].sign()
+    peak = np.abs(axes).argmax(0)
+    axes = axes * np.sign(axes[peak, np.arange(k)])
     # Rounding makes the variance of an empty direction negative.
-    variance, total = squares.clamp_min(0) / max(n - 1, 1), total / max(n - 1, 1)
+    variance, total = np.maximum(squares, 0) / max(n - 1, 1), float(total) / max(n - 1, 1)
     left = min(n, d) - k
-    noise = max(total - variance.sum().item(), 0.0) / left if left > 0 else 0.0
-    return Principal(mean.numpy(), axes.T.contiguous().numpy(), variance.numpy(), noise, total)
+    noise = max(total - float(variance.sum()), 0.0) / left if left > 0 else 0.0
+    return Principal(mean, np.ascontiguousarray(axes.T), variance, noise, total)

@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from isthmus.eigenpairs import Eigenpairs, block_width, largest_eigenpairs, leading_eigenpairs
 from isthmus.principal import Moments, Principal, assemble, few_rows
@@ -86,32 +85,31 @@ class Survey:
         if self.kind == "none":
             return few_rows(self.X, k)
         if self.kind == "scatter":
-            scatter = self.moments().scatter
-            total = scatter.trace().item()
+            scatter = self.moments().scatter.numpy()
+            total = scatter.trace()
             found = largest_eigenpairs(scatter, k, single=self.single)
             exact = not self.single or self._blurred(found, k).settled(k, total)
         else:
-            total = float(self.squares.sum())
+            total = self.squares.sum()
             # More passes than that cost more than forming the scatter would.
             passes = min(n, d) // (3 * block_width(k))
-            found = leading_eigenpairs(self._times, torch.from_numpy(self.sums.product), k, total, passes=passes)
+            found = leading_eigenpairs(self._times, self.sums.product, k, total, passes=passes)
             if found is None:
                 return _survey(self.X, k, "none" if n < d else "scatter", single=False).components(k)
             exact = not self.single or total - found.values[:k].sum() > _LITTLE * total
         if not exact:
             return _survey(self.X, k, self.kind, single=False).components(k)
-        return assemble(torch.from_numpy(self.mean), found.vectors[:, :k], found.values[:k], total, n)
+        return assemble(self.mean, found.vectors[:, :k], found.values[:k], total, n)
 
-    def _times(self, columns: Tensor) -> Tensor:
+    def _times(self, columns: np.ndarray) -> np.ndarray:
         """Scatter times columns (d, m), by another pass."""
         dtype = _dtype(self.single)
-        factor = np.ascontiguousarray(columns.numpy(), dtype=dtype)
+        factor = np.ascontiguousarray(columns, dtype=dtype)
         # A mean within the spread costs no precision, and no time if it is left in.
         near = len(self.X) * (self.mean**2).sum() <= self.squares.sum()
         shift, offset = (None, self.mean) if near else (self.shift, self.offset)
-        sums = sweep(self.X, shift, dtype, lambda rows, _: rows.T @ (rows @ factor), tuple(columns.shape))
-        offset = torch.from_numpy(offset)
-        return torch.from_numpy(sums.product) - len(self.X) * torch.outer(offset, offset @ columns)
+        sums = sweep(self.X, shift, dtype, lambda rows, _: rows.T @ (rows @ factor), columns.shape)
+        return sums.product - len(self.X) * np.outer(offset, offset @ columns)
 
     def _blurred(self, found: Eigenpairs, k: int) -> Eigenpairs:
         """The eigenpairs with residuals that rounding errors of the scatter may have hidden.
@@ -119,10 +117,9 @@ class Survey:
         An error of Σ xᵢxⱼ is taken to be as large as that of a random sum with the squares of these values, so that
         of vᵀSu is as large as that with Σ (v·x)² and Σ (u·x)², were the values not correlated.
         """
-        squares = torch.from_numpy(self.sums.squares)
-        along = found.vectors.square().T @ squares
-        across = squares.sum() - along[:k].sum()
-        return replace(found, residuals=_DRIFT * 2**-24 * (along * across).sqrt())
+        along = (found.vectors**2).T @ self.sums.squares
+        across = max(self.sums.squares.sum() - along[:k].sum(), 0.0)
+        return replace(found, residuals=_DRIFT * 2**-24 * np.sqrt(along * across))
 
 
 def survey(X: np.ndarray, k: int) -> Survey:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, reduce
-from threading import Event, Lock
+from threading import Event, Lock, RLock
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import DTypeLike
 
-_CHUNK_VALUES, _STRIP_VALUES = 1 << 22, 1 << 17
+_CHUNK_VALUES, _STRIP_VALUES = 1 << 22, 1 << 19
 _FEWEST_ROWS, _MOST_ROWS = 64, 4096
 _ABREAST = 512
 _MOST_SUMS = 1 << 26
+
+_TURN = RLock()
 
 Product = Callable[[np.ndarray, int], np.ndarray]
 """Of shifted rows (m, d) and the number of the first of them."""
@@ -112,7 +115,7 @@ def sweep(
     if n_workers == 1:
         return work(0)
     # Each core has whole chunks to itself: products split over cores would wait for each other at every chunk.
-    with _blas().limit(limits=1), ThreadPoolExecutor(n_workers) as pool:
+    with one_thread(), ThreadPoolExecutor(n_workers) as pool:
         try:
             return reduce(Sums.__add__, pool.map(work, range(n_workers)))
         finally:
@@ -121,6 +124,14 @@ def sweep(
 
 def _rows_at_once(X: np.ndarray) -> int:
     return int(np.clip(_CHUNK_VALUES // X[0].size, min(_FEWEST_ROWS, _MOST_ROWS), _MOST_ROWS))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep NumPy's products to the thread that asks for them."""
+    # In turn, or one that enters while another is inside would leave the other's limit behind.
+    with _TURN, _blas().limit(limits=1):
+        yield
 
 
 @cache

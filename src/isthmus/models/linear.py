@@ -12,7 +12,6 @@ from torch import nn
 
 from isthmus.bottlenecks import Deterministic
 from isthmus.data.info import DataInfo
-from isthmus.eigenpairs import orthonormal
 from isthmus.errors import DivergedError, ParameterError
 from isthmus.likelihoods import GaussianLikelihood
 from isthmus.models.auto import MOST_LATENTS
@@ -20,7 +19,7 @@ from isthmus.models.base import BaseAutoencoder, Shared
 from isthmus.models.fitting import ACTIVE, fit_module, prepare
 from isthmus.models.inputs import read_samples
 from isthmus.networks import Linear
-from isthmus.principal import Principal, polish, principal_components
+from isthmus.principal import Principal, orthonormal, polish, principal_components
 from isthmus.priors import FittedGaussian
 from isthmus.survey import Survey, moments, survey
 from isthmus.terms import NLL
