@@ -166,7 +166,11 @@ class Composed(nn.Module):
         self.bottleneck.attach(self.network)
         for term in self.terms.values():
             cast("Term", term).setup(info, latent_dim)
-        return self
+        return self.lay_out()
+
+    def lay_out(self) -> Composed:
+        """Bring kernels into the layout that convolutions want: channels last, as the data come. Values stay."""
+        return self.to(memory_format=torch.channels_last)
 
     def encode(self, x: Tensor) -> Code:
         """Code of clean data."""
@@ -212,16 +216,18 @@ class Composed(nn.Module):
         """Cost of every term, unweighted, each of shape (B,)."""
         return {name: term(step) for name, term in self.terms.items()}
 
-    def loss(self, costs: dict[str, Tensor], progress: float = 1.0) -> Tensor:
+    def loss(self, costs: dict[str, Tensor], weights: Tensor | None = None) -> Tensor:
         """Weighted sum of the terms, averaged over the batch; nats per sample where all terms are.
 
-        ``progress`` in [0, 1] is how much of the training is done, for weights that warm up.
+        ``weights`` of shape (terms,) are the final ones unless given; see `weights`.
         """
-        weights = self.weights(progress)
-        return torch.stack([weights[name] * cost.mean() for name, cost in costs.items()]).sum()
+        means = torch.stack([cost.mean() for cost in costs.values()])
+        if weights is None:
+            weights = torch.tensor(list(self.weights().values()), device=means.device)
+        return (weights * means).sum()
 
     def weights(self, progress: float = 1.0) -> dict[str, float]:
-        """Weight of every term at this point of the training."""
+        """Weight of every term once this share of the training, in [0, 1], is done: some warm up."""
         return {name: cast("Term", term).weight_at(progress) for name, term in self.terms.items()}
 
     def _code(self, x_in: Tensor) -> Code:

@@ -203,6 +203,7 @@ def _rebuild(folder: Path, params: dict[str, Any]) -> BaseAutoencoder:
         group, _, key = name.partition("/")
         groups[group][key] = tensor
     restore_module(module, groups["module"], str(weights))
+    module.lay_out()
     arrays = {name: {key: t.numpy() for key, t in groups[name].items()} for name in ("array", "attribute")}
     estimator.restore_arrays(arrays["array"])
     estimator.attributes_ = restore_attributes(records, arrays["attribute"], estimator.latent_dim_)

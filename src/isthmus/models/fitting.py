@@ -87,6 +87,7 @@ class Fit:
         finally:
             for callback in loop.callbacks:
                 callback.on_fit_end()
+            self.estimator.choices_ |= _how_trained(loop)
             self.estimator.history_ = columns_of(loop.position.history)
             self.estimator.best_epoch_ = loop.position.best_epoch
 
@@ -196,6 +197,15 @@ def finish(estimator: BaseAutoencoder, rows: np.ndarray, target: np.ndarray | No
     estimator.learn_more(rows if target is None else target)
 
 
+def _how_trained(loop: Loop) -> dict[str, Choice]:
+    """How the steps were computed, for `describe`."""
+    engine = loop.engine
+    return {
+        "precision": Choice("bf16" if engine.bf16 else "32", loop.precision),
+        "compile": Choice(str(bool(engine.pilot.decided)), engine.pilot.reason),
+    }
+
+
 def _callbacks(estimator: BaseAutoencoder, loop: Loop) -> list[Callback]:
     trainer = loop.trainer
     callbacks: list[Callback] = [ProgressBar(loop.stage)] if estimator.verbose else []
@@ -217,7 +227,7 @@ def _fingerprint(estimator: BaseAutoencoder, X: np.ndarray, target: np.ndarray |
 
 
 def _is_bookkeeping(name: str) -> bool:
-    names = ("resume", "checkpoint", "checkpoint_every", "callbacks", "loggers", "log_dir", "device")
+    names = ("resume", "checkpoint", "checkpoint_every", "callbacks", "loggers", "log_dir", "device", "keep_memory")
     return name in ("verbose", "trainer", *(f"trainer__{n}" for n in names))
 
 

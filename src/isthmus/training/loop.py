@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -19,26 +18,19 @@ from isthmus.errors import DivergedError, RunError
 from isthmus.files import remove_leftovers
 from isthmus.training.batches import Batches
 from isthmus.training.callbacks import Callback, Epoch
-from isthmus.training.checkpoint import (
-    FILE,
-    Checkpoint,
-    Position,
-    optimizer_tensors,
-    restore_module,
-    restore_optimizer,
-)
+from isthmus.training.checkpoint import FILE, Checkpoint, Position, restore_module
+from isthmus.training.engine import Engine
 from isthmus.training.interrupt import deferred_interrupt
-from isthmus.training.optimization import learning_rate, make_optimizer
+from isthmus.training.precision import choose_bf16
 from isthmus.training.runtime import (
     choose_device,
-    denormals_flushed,
     get_random_state,
+    process_settings,
     random_numbers,
     set_random_state,
 )
 from isthmus.training.trainer import Trainer
 
-_FABRIC_PRECISION = {"32": "32-true", "bf16": "bf16-mixed"}
 _VALIDATION_SEED = 0
 
 
@@ -93,24 +85,15 @@ class Loop:
     ) -> None:
         self.module, self.trainer, self.n_epochs, self.stage = module, trainer, n_epochs, stage
         self.position, self.fingerprint, self.callbacks = position, fingerprint, callbacks
-        from lightning_fabric import Fabric  # brings torch's compiler, which nothing but training needs
-
-        # It announces the precision, which `describe` and the report say better.
-        logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
         self.device = choose_device(trainer.device)
         module.to(self.device)
-        self.fabric = Fabric(
-            accelerator=self.device.type,
-            devices=1 if self.device.index is None else [self.device.index],
-            precision=_FABRIC_PRECISION[trainer.precision],  # pyright: ignore[reportArgumentType]
-        )
-        self.model, self.optimizer = self.fabric.setup(module, make_optimizer(module, trainer))
         batch_size = trainer.resolve_batch_size(len(split.train))
+        bf16, self.precision = choose_bf16(trainer.precision, module, batch_size, self.device)
+        self.engine = Engine(module, trainer, self.device, bf16)
         self.batches = Batches(X, split.train, batch_size, self.device, target)
         self.validation: Batches | None = None
         if len(split.validation):
             self.validation = Batches(X, split.validation, 2 * batch_size, self.device, target)
-        self.sums = torch.zeros(len(module.terms), dtype=torch.float64, device=self.device)
         self.best = self._weights()
         self.folder = None if trainer.checkpoint is None else Path(trainer.checkpoint)
         self._last_save = time.monotonic()
@@ -131,7 +114,7 @@ class Loop:
         """
         with ExitStack() as stack:
             stack.enter_context(random_numbers(self.position.seed, self.device))
-            stack.enter_context(denormals_flushed(self.trainer.flush_denormal))
+            stack.enter_context(process_settings(self.trainer))
             interrupted = stack.enter_context(deferred_interrupt())
             self.best = self._weights()  # others may have trained parts of the module since it was handed over
             if checkpoint is not None:
@@ -156,46 +139,36 @@ class Loop:
     def _epoch(self, interrupted) -> None:
         position, started = self.position, time.monotonic()
         n_steps = self.n_epochs * self.batches.n_batches
-        self.module.train()
-        for batch in self.batches.epoch(position.seed + position.epoch, start=position.batch):
-            rate = learning_rate(self.trainer, position.step, n_steps)
-            self._step(batch, rate, progress=position.step / n_steps)
-            position.batch += 1
-            position.step += 1
-            self._in_step = False
-            if interrupted():
-                raise KeyboardInterrupt
-            if self.folder and time.monotonic() - self._last_save >= self.trainer.checkpoint_every:
-                self.save()
-        metrics = self._metrics(time.monotonic() - started)
+        with self.engine.training():
+            self.module.train()
+            for batch in self.batches.epoch(position.seed + position.epoch, start=position.batch):
+                self._step(batch, n_steps)
+                if interrupted():
+                    raise KeyboardInterrupt
+                if self.folder and time.monotonic() - self._last_save >= self.trainer.checkpoint_every:
+                    self.save()
+            metrics = self._metrics(time.monotonic() - started)
         is_best = self._score(metrics)
         position.epoch, position.batch = position.epoch + 1, 0
-        self.sums.zero_()
+        self.engine.sums.zero_()
         patience, waited = self.trainer.early_stopping, position.epoch - position.best_epoch
         position.finished = position.epoch >= self.n_epochs or (patience is not None and waited >= patience)
         if self._tell(Epoch(position.epoch, self.n_epochs, metrics, self.module, is_best, self.stage)):
             position.finished = True
 
-    def _step(self, batch: list[Tensor], rate: float, progress: float) -> None:
+    def _step(self, batch: list[Tensor], n_steps: int) -> None:
         self._in_step = True
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        costs = self.model(*batch)
-        loss = self.module.loss(costs, progress)
-        self.optimizer.zero_grad(set_to_none=True)
-        self.fabric.backward(loss)
-        if self.trainer.gradient_clip is not None:
-            torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.trainer.gradient_clip)
-        self.optimizer.step()
-        self.sums += torch.stack([cost.detach().double().sum() for cost in costs.values()])
+        self.engine.step(batch, self.position.step, n_steps)
+        self.position.batch += 1
+        self.position.step += 1
+        self._in_step = False
 
     def _metrics(self, seconds: float) -> dict[str, float]:
         """One row of the history: the only time in an epoch that values are read back from the device."""
-        metrics = self._means("train", self.sums / self.batches.n_samples)
+        metrics = self._means("train", self.engine.sums / self.batches.n_samples)
         if self.validation is not None:
             metrics |= self._means("val", self._validate(self.validation))
-        rate = self.optimizer.param_groups[0]["lr"]
-        return {"epoch": self.position.epoch + 1, **metrics, "learning_rate": rate, "seconds": seconds}
+        return {"epoch": self.position.epoch + 1, **metrics, "learning_rate": self.engine.rate, "seconds": seconds}
 
     def _means(self, part: str, means: Tensor) -> dict[str, float]:
         values = dict(zip(self.module.terms, means.tolist(), strict=True))
@@ -212,7 +185,7 @@ class Loop:
         try:
             with random_numbers(_VALIDATION_SEED, self.device):
                 costs = [
-                    torch.stack([cost.double() for cost in self.model(*batch).values()])
+                    torch.stack([cost.double() for cost in self.engine.costs(batch).values()])
                     for batch in islice(batches.epoch(seed=None), most)
                 ]
         finally:
@@ -265,13 +238,14 @@ class Loop:
         """Write a checkpoint, if one was asked for."""
         if self.folder is None:
             return
+        self.position.compiled = self.engine.pilot.decided
         Checkpoint(
             self.position,
-            current=self.module.state_dict(),
+            current=self.engine.state_dict(),
             best=self.best,
-            optimizer=optimizer_tensors(self.optimizer),
+            optimizer=self.engine.optimizer.tensors(),
             random=get_random_state(self.device),
-            sums=self.sums,
+            sums=self.engine.sums,
             fingerprint=self.fingerprint,
         ).save(self.folder)
         self._last_save = time.monotonic()
@@ -282,9 +256,11 @@ class Loop:
         restore_module(self.module, checkpoint.current, where)
         self.best = {name: tensor.to(self.device) for name, tensor in checkpoint.best.items()}
         try:
-            restore_optimizer(self.optimizer, checkpoint.optimizer)
-            self.sums.copy_(checkpoint.sums)
+            self.engine.optimizer.restore(checkpoint.optimizer)
+            self.engine.sums.copy_(checkpoint.sums)
             set_random_state(checkpoint.random, self.device)
         except (ValueError, TypeError, LookupError, RuntimeError) as error:
             raise RunError(f"{where} is damaged: {str(error).splitlines()[0]}") from None
         self.position = checkpoint.position
+        if self.position.compiled is not None:
+            self.engine.pilot.settle(self.position.compiled)

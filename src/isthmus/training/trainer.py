@@ -12,9 +12,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 
 from isthmus.errors import ParameterError
+from isthmus.training.pilot import Compile
+from isthmus.training.precision import Precision
 from isthmus.training.runtime import choose_device
-
-Precision = Literal["32", "bf16"]
 
 
 class Trainer(BaseEstimator):
@@ -36,8 +36,14 @@ class Trainer(BaseEstimator):
     gradient_clip : float or None
         Largest norm of the gradient, over all parameters, if there is to be one. A loss in nats grows with the number
         of values, and its gradient with it, so no single number suits all data.
-    precision : {"32", "bf16"}
-        ``"bf16"``: matrix products in bfloat16, weights and likelihoods in float32.
+    precision : {"auto", "32", "bf16"}
+        ``"bf16"``: matrix products in bfloat16, weights and likelihoods in float32. ``"auto"``: that, where the
+        hardware has fast bfloat16 and the layers are large enough to gain from it; `describe` says so.
+    compile : bool or "auto"
+        Whether to compile the whole step, which takes about ten seconds before it saves any. ``"auto"``: where that
+        pays, as found by timing both ways in the first steps of a training that would take more than a minute. Which
+        way is the faster may change from one run to the next, and with it the last bits of the result; say True or
+        False to have the same bits again.
     device : str
         ``"auto"`` (a CUDA GPU if there is one, else the CPU), ``"cpu"``, ``"cuda"``, ``"mps"``.
     validation_fraction : float
@@ -60,12 +66,20 @@ class Trainer(BaseEstimator):
     flush_denormal : bool
         Treat denormal numbers as zero while training on a CPU, where they can make Adam many times slower. The
         process-wide setting is put back afterwards.
+    keep_memory : bool
+        Keep freed memory in the process while training (Linux with glibc), which saves page faults. Put back
+        afterwards.
+    n_threads : int or None
+        Threads to compute with on a CPU. None: PyTorch's own number, or what the container may use if that is less.
 
     Examples
     --------
     >>> Trainer(batch_size=64, precision="bf16")
     Trainer(batch_size=64, precision='bf16')
     """
+
+    precision: Precision
+    compile: Compile
 
     _parameter_constraints: ClassVar[dict[str, list]] = {
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -74,7 +88,8 @@ class Trainer(BaseEstimator):
         "schedule": [StrOptions({"cosine", "constant"})],
         "warmup": [Interval(Real, 0, 1, closed="both")],
         "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
-        "precision": [StrOptions({"32", "bf16"})],
+        "precision": [StrOptions({"auto", "32", "bf16"})],
+        "compile": ["boolean", StrOptions({"auto"})],
         "device": [str],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "early_stopping": [Interval(Integral, 1, None, closed="left"), None],
@@ -85,6 +100,8 @@ class Trainer(BaseEstimator):
         "loggers": ["array-like"],
         "log_dir": [str, PathLike],
         "flush_denormal": ["boolean"],
+        "keep_memory": ["boolean"],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
     }
 
     def __init__(
@@ -95,7 +112,8 @@ class Trainer(BaseEstimator):
         schedule: Literal["cosine", "constant"] = "cosine",
         warmup: float = 0.05,
         gradient_clip: float | None = None,
-        precision: Precision = "32",
+        precision: Precision = "auto",
+        compile: Compile = "auto",
         device: str = "auto",
         validation_fraction: float = 0.1,
         early_stopping: int | None = 20,
@@ -106,6 +124,8 @@ class Trainer(BaseEstimator):
         loggers: Sequence[Literal["tensorboard", "mlflow"]] = (),
         log_dir: str | Path = "logs",
         flush_denormal: bool = True,
+        keep_memory: bool = True,
+        n_threads: int | None = None,
     ) -> None:
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -114,6 +134,7 @@ class Trainer(BaseEstimator):
         self.warmup = warmup
         self.gradient_clip = gradient_clip
         self.precision = precision
+        self.compile = compile
         self.device = device
         self.validation_fraction = validation_fraction
         self.early_stopping = early_stopping
@@ -124,6 +145,8 @@ class Trainer(BaseEstimator):
         self.loggers = loggers
         self.log_dir = log_dir
         self.flush_denormal = flush_denormal
+        self.keep_memory = keep_memory
+        self.n_threads = n_threads
 
     def validate(self) -> None:
         """Raise `ParameterError` for a value that does not fit."""
