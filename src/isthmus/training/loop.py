@@ -88,7 +88,7 @@ class Loop:
         self.device = choose_device(trainer.device)
         module.to(self.device)
         batch_size = trainer.resolve_batch_size(len(split.train))
-        bf16, self.precision = choose_bf16(trainer.precision, module, batch_size, self.device)
+        bf16, self.precision = choose_bf16(trainer.precision, module, torch.from_numpy(X[:1]), batch_size, self.device)
         self.engine = Engine(module, trainer, self.device, bf16)
         self.batches = Batches(X, split.train, batch_size, self.device, target)
         self.validation: Batches | None = None
