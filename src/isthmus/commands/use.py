@@ -44,7 +44,7 @@ def _reconstruct(estimator: BaseAutoencoder, config: Any) -> None:
     decoded = estimator.reconstruct(samples)
     out = Path(config.out)
     if out.suffix.lower() == ".png":
-        truth = np.asarray(samples.X)[:_MOST_PAIRS].reshape(-1, *estimator.info_.shape)
+        truth = samples.X[:_MOST_PAIRS].reshape(-1, *estimator.info_.shape)
         pairs = np.stack([truth, decoded[:_MOST_PAIRS].reshape(truth.shape)], axis=1).reshape(-1, *truth.shape[1:])
         write_pictures(out, pairs, estimator.info_, columns=8)
         print(f"{out}: the first {len(truth)} originals, each with its reconstruction on its right")

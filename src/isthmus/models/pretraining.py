@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from torch.distributions import Distribution
 from isthmus.bottlenecks import Deterministic
 from isthmus.core import Composed
 from isthmus.corruptions import Corruption
+from isthmus.data.ranges import RowNumbers
+from isthmus.data.streams import AnyRows
 from isthmus.likelihoods import GaussianLikelihood
 from isthmus.models.fitting import Fit, columns_of, describe_split
 from isthmus.models.inference import by_batch
@@ -45,7 +48,9 @@ def pretrain(
         loop, checkpoint = _loop(fit, stage, rows, number, stage_name(number, len(stages)), n_epochs)
         fit.run(loop, checkpoint)
         r2 = _survives(module, fit, number + 1)
-        yield TrainedStage(loop.stage, rows[0].size, int(np.prod(made)), r2, columns_of(loop.position.history))
+        yield TrainedStage(
+            loop.stage, math.prod(rows.shape[1:]), math.prod(made), r2, columns_of(loop.position.history)
+        )
         if number + 1 < len(stages):
             rows, seen = by_batch(stage, rows, lambda x, stage=stage: stage.encode(x).z), made
 
@@ -65,8 +70,8 @@ def _survives(module: Composed, fit: Fit, n: int) -> float:
     return 1 - float(np.mean(errors**2) / max(some.var(0, dtype=np.float64).mean(), 1e-300))
 
 
-def _affordable(X: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    return X[rows[: max(2, _MOST_VALUES // X[0].size)]]
+def _affordable(X: AnyRows, rows: RowNumbers) -> np.ndarray:
+    return X[rows[: max(2, _MOST_VALUES // math.prod(X.shape[1:]))]]
 
 
 def calibrate(fit: Fit) -> None:
@@ -85,7 +90,7 @@ def _shape_made(module: Composed, halves: Halves, seen: Shape) -> Shape:
 
 def _compose(
     fit: Fit,
-    rows: np.ndarray,
+    rows: AnyRows,
     halves: Halves,
     made: Shape,
     seen: Shape | None,
@@ -118,7 +123,7 @@ def _compose(
 
 
 def _loop(
-    fit: Fit, stage: Composed, rows: np.ndarray, number: int, name: str, n_epochs: int
+    fit: Fit, stage: Composed, rows: AnyRows, number: int, name: str, n_epochs: int
 ) -> tuple[Loop, Checkpoint | None]:
     """Training of a stage, with a sub-folder of its own for checkpoints, and where it stood when it was cut off."""
     trainer, position, checkpoint = copy.copy(fit.trainer), Position(fit.seed + number + 1), None

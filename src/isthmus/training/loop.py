@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from isthmus.core import Composed
+from isthmus.data.ranges import RowNumbers
+from isthmus.data.streams import AnyRows
 from isthmus.errors import DivergedError, RunError
 from isthmus.files import remove_leftovers
 from isthmus.training.batches import Batches
@@ -46,8 +48,8 @@ _VALIDATION_SEED = 0
 class Split:
     """Row numbers of the training part and of the part that chooses the best epoch (may be empty)."""
 
-    train: np.ndarray
-    validation: np.ndarray
+    train: RowNumbers
+    validation: RowNumbers
 
 
 class Loop:
@@ -57,7 +59,7 @@ class Loop:
     ----------
     module : Composed
         Trained in place; it has the best weights once `run` returns or raises.
-    X : ndarray of shape (n, *event)
+    X : ndarray or Rows of shape (n, *event)
         All rows, in the data's own units.
     split : Split
         Which of them to train on.
@@ -71,7 +73,7 @@ class Loop:
         Identifies data, parameters and versions, for whoever wants to resume.
     callbacks : sequence of Callback
         Called after each epoch.
-    target : ndarray of shape (n, *event), optional
+    target : ndarray or Rows of shape (n, *event), optional
         What the decoder is to give back for each row of X, if that is not X itself.
     stage : str
         What this training is a part of, for the callbacks.
@@ -80,7 +82,7 @@ class Loop:
     def __init__(
         self,
         module: Composed,
-        X: np.ndarray,
+        X: AnyRows,
         split: Split,
         *,
         trainer: Trainer,
@@ -88,7 +90,7 @@ class Loop:
         position: Position,
         fingerprint: str,
         callbacks: Sequence[Callback] = (),
-        target: np.ndarray | None = None,
+        target: AnyRows | None = None,
         stage: str = "",
     ) -> None:
         self.module, self.trainer, self.n_epochs, self.stage = module, trainer, n_epochs, stage
@@ -106,10 +108,11 @@ class Loop:
         )
         self.model, self.optimizer = self.fabric.setup(module, make_optimizer(module, trainer))
         batch_size = trainer.resolve_batch_size(len(split.train))
-        self.batches = Batches(X, split.train, batch_size, self.device, target)
+        limit = trainer.memory_limit
+        self.batches = Batches(X, split.train, batch_size, self.device, target, memory_limit=limit)
         self.validation: Batches | None = None
         if len(split.validation):
-            self.validation = Batches(X, split.validation, 2 * batch_size, self.device, target)
+            self.validation = Batches(X, split.validation, 2 * batch_size, self.device, target, memory_limit=limit)
         self.sums = torch.zeros(len(module.terms), dtype=torch.float64, device=self.device)
         self.best = self._weights()
         self.folder = None if trainer.checkpoint is None else Path(trainer.checkpoint)
@@ -157,16 +160,17 @@ class Loop:
         position, started = self.position, time.monotonic()
         n_steps = self.n_epochs * self.batches.n_batches
         self.module.train()
-        for batch in self.batches.epoch(position.seed + position.epoch, start=position.batch):
-            rate = learning_rate(self.trainer, position.step, n_steps)
-            self._step(batch, rate, progress=position.step / n_steps)
-            position.batch += 1
-            position.step += 1
-            self._in_step = False
-            if interrupted():
-                raise KeyboardInterrupt
-            if self.folder and time.monotonic() - self._last_save >= self.trainer.checkpoint_every:
-                self.save()
+        with closing(self.batches.epoch(position.seed + position.epoch, start=position.batch)) as batches:
+            for batch in batches:
+                rate = learning_rate(self.trainer, position.step, n_steps)
+                self._step(batch, rate, progress=position.step / n_steps)
+                position.batch += 1
+                position.step += 1
+                self._in_step = False
+                if interrupted():
+                    raise KeyboardInterrupt
+                if self.folder and time.monotonic() - self._last_save >= self.trainer.checkpoint_every:
+                    self.save()
         metrics = self._metrics(time.monotonic() - started)
         is_best = self._score(metrics)
         position.epoch, position.batch = position.epoch + 1, 0
@@ -210,10 +214,10 @@ class Loop:
         self.module.eval()
         self.module.bottleneck.sampling = True
         try:
-            with random_numbers(_VALIDATION_SEED, self.device):
+            with random_numbers(_VALIDATION_SEED, self.device), closing(batches.epoch(seed=None)) as epoch:
                 costs = [
                     torch.stack([cost.double() for cost in self.model(*batch).values()])
-                    for batch in islice(batches.epoch(seed=None), most)
+                    for batch in islice(epoch, most)
                 ]
         finally:
             self.module.bottleneck.sampling = False
