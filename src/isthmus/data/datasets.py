@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 import threading
 from collections.abc import Iterator
@@ -109,7 +110,11 @@ def rows_of_items(source: Any) -> Rows | None:
     if torch_data is not None:
         if isinstance(source, torch_data.DataLoader):
             if isinstance(source.dataset, torch_data.IterableDataset):
-                return PassRows(source, batched=source.batch_size is not None)
+                loader = copy.copy(source)
+                if loader.generator is None:
+                    # Or each pass would draw from the random numbers that the training draws from at the same time.
+                    loader.generator = sys.modules["torch"].Generator()
+                return PassRows(loader, batched=source.batch_size is not None)
             return ItemRows(source.dataset, max(1, source.num_workers))
         if isinstance(source, torch_data.IterableDataset):
             return PassRows(source, batched=False)

@@ -31,7 +31,7 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 # Only the formats promised: Pillow would also hand PostScript to an interpreter, whatever the ending.
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 _MOST_PIXELS = 1 << 15
-_GREY_MODES, _ORIENTATION = ("1", "L", "LA", "La", "F"), 0x0112
+_GREY_MODES, _ORIENTATION = ("1", "L", "LA", "La"), 0x0112
 
 T = TypeVar("T")
 
