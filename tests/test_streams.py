@@ -657,3 +657,14 @@ def test_samples_of_a_stream_can_be_used_by_name(tmp_path):
     assert repr(samples.X) == "FileRows('x.npy', shape=(120, 6), dtype='float32')"
     with pytest.raises(IndexError):
         samples.X[120]
+
+
+def test_what_a_stage_makes_of_a_stream_may_exceed_the_memory_too(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr("isthmus.models.pretraining.load", lambda *a, **k: made.append(load(*a, **k)) or made[-1])
+    model = isthmus.StackedAutoencoder(2, widths=(5, 4), max_epochs=2, random_state=0, trainer=STREAM)
+    model.fit(npy(tmp_path, TABLE))
+    assert [stage.n_in for stage in model.stages_] == [6, 5, 4]
+    assert [(type(samples.X), samples.X.shape) for samples in made] == [(FileRows, (120, 5)), (FileRows, (120, 4))]
+    with pytest.raises(DataSourceError):  # the temporary files are gone
+        made[0].X[:]

@@ -271,8 +271,9 @@ def _look(path: Path, resize: Size | None, grey: bool) -> tuple[int, ...]:
 
 def _shape_of(picture: Image, *, resize: Size | None, grey: bool) -> tuple[int, ...]:
     width, height = picture.size
-    # Asked for what it does not have, a PNG is decoded to the end.
-    exif = picture.getexif() if picture.format != "PNG" or "exif" in picture.info else {}
+    # Of a TIFF Pillow gives the size as it stands; a PNG that is asked for what it has not is decoded to the end.
+    asked = "exif" in picture.info if picture.format == "PNG" else picture.format != "TIFF"
+    exif = picture.getexif() if asked else {}
     if exif.get(_ORIENTATION, 1) >= 5:  # lying on its side
         width, height = height, width
     colourless = grey or picture.mode in _GREY_MODES or picture.mode.startswith("I")
