@@ -167,7 +167,8 @@ def test_a_stream_gives_the_bits_of_its_array(make, tmp_path):
     assert isinstance(X, Rows)
     assert (X.shape, X.ndim, X.nbytes) == (TABLE.shape, 2, len(X) * X.row_bytes)
     assert X.dtype.isnative
-    for key in (slice(None), slice(3, 90, 4), np.array([70, 3, 3, 71, 119]), 5, -1, np.array([], int)):
+    picked = TABLE[:, 0] > 0
+    for key in (slice(None), slice(3, 90, 4), np.array([70, 3, 3, 71, -1]), 5, -1, np.array([], int), picked, [4, 2]):
         np.testing.assert_array_equal(X[key], TABLE[key])
     np.testing.assert_array_equal(np.asarray(X), TABLE)
     whole = load(source).X
@@ -277,6 +278,27 @@ class TestPictures:
         model = VAE(2, image_shape=(6, 5), max_epochs=1, random_state=0, trainer=STREAM).fit(path)
         assert model.info_.shape == (6, 5)
         assert model.reconstruct(path).shape == (40, 30)
+
+
+class TestHub:
+    def test_arrays_of_other_lengths(self):
+        rows = TABLE.astype(float).tolist()
+        rows[77] = rows[77][:3]
+        X = load(HubData({"x": rows}, "List"), memory_limit=0).X
+        with pytest.raises(DataError, match="rows of other shapes among those from 70 to 79"):
+            X[70:80]
+
+    def test_a_missing_number_is_named(self):
+        values: list[Any] = TABLE[:, 0].tolist()
+        values[77] = None
+        with pytest.raises(DataError, match="NaN in row 77 of the data set"):
+            VAE(1, trainer=STREAM).fit(HubData({"a": values, "b": TABLE[:, 1].tolist()}))
+
+    def test_pictures_of_other_shapes(self):
+        pictures = [Image.fromarray(picture) for picture in PICTURES]
+        pictures[7] = Image.fromarray(PICTURES[7].T)
+        with pytest.raises(DataError, match=r"row 7 of the data set is a picture of shape \(5, 6\)"):
+            load(HubData({"image": pictures}, "Image"), memory_limit=0).X[:]
 
 
 class TestParquet:
@@ -655,8 +677,9 @@ def test_samples_of_a_stream_can_be_used_by_name(tmp_path):
     samples = load(npy(tmp_path, TABLE), memory_limit=0)
     assert isinstance(samples, Samples)
     assert repr(samples.X) == "FileRows('x.npy', shape=(120, 6), dtype='float32')"
-    with pytest.raises(IndexError):
-        samples.X[120]
+    for key in (120, -121, np.array([3, 120])):
+        with pytest.raises(IndexError):
+            samples.X[key]
 
 
 def test_what_a_stage_makes_of_a_stream_may_exceed_the_memory_too(tmp_path, monkeypatch):

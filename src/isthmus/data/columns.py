@@ -14,6 +14,11 @@ def matrix(table: Any) -> np.ndarray:
     ----------
     table : pyarrow.Table
         Columns of numbers or booleans, or a single column of arrays of one shape.
+
+    Raises
+    ------
+    ValueError
+        The arrays differ in shape.
     """
     arrays = [_values(column) for column in table.columns]
     if len(arrays) == 1 and arrays[0].ndim > 1:
@@ -27,5 +32,10 @@ def _values(column: Any) -> np.ndarray:
     kind = column.type
     if pa.types.is_boolean(kind) or pa.types.is_decimal(kind):
         column = column.cast(pa.uint8() if pa.types.is_boolean(kind) else pa.float64())
-    values = column.to_numpy()
-    return np.stack(values) if values.dtype == object else values
+    # Chunk by chunk, because types that others have defined know how to convert an array, but not a chunked one.
+    return np.concatenate([_solid(chunk.to_numpy(zero_copy_only=False)) for chunk in column.chunks])
+
+
+def _solid(values: np.ndarray) -> np.ndarray:
+    """Arrays in an array, as lists come, as one array."""
+    return np.stack([_solid(value) for value in values]) if values.dtype == object else values

@@ -12,7 +12,7 @@ from isthmus.data.columns import matrix
 from isthmus.data.pictures import Size, stack, to_array
 from isthmus.data.samples import Samples
 from isthmus.data.streams import MEMORY_LIMIT, Rows, held
-from isthmus.data.tables import from_frame, some
+from isthmus.data.tables import from_frame, one_line, some
 from isthmus.errors import DataError, ParameterError
 
 _ARRAYS = ("Sequence", "List", "LargeList", "Array2D", "Array3D")
@@ -47,7 +47,15 @@ class HubRows(Rows):
     def _take(self, rows: np.ndarray) -> np.ndarray:
         first, last = int(rows[0]), int(rows[-1]) + 1
         consecutive = last - first == len(rows)
-        return self._convert(self._data[first:last] if consecutive else self._data[rows.tolist()], rows)
+        part = self._data[first:last] if consecutive else self._data[rows.tolist()]
+        try:
+            return self._convert(part, rows)
+        except DataError:
+            raise
+        except (ValueError, TypeError, AttributeError) as error:  # of lists of other lengths, or without a value
+            raise DataError(
+                f"{self.name} has rows of other shapes among those from {first} to {last - 1}: {one_line(error)}."
+            ) from error
 
 
 def is_hub_data(source: Any) -> bool:

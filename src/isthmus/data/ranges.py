@@ -27,18 +27,15 @@ class Ranges:
         """All rows of ``n``."""
         return cls(np.array([0]), np.array([n]))
 
-    @property
-    def _ends(self) -> np.ndarray:
-        return np.cumsum(self.stops - self.starts)
-
     def __len__(self) -> int:
         return int((self.stops - self.starts).sum())
 
     def __getitem__(self, key: slice) -> np.ndarray:
-        return self._at(np.arange(*key.indices(len(self))))
+        return self.at(np.arange(*key.indices(len(self))))
 
-    def _at(self, positions: np.ndarray) -> np.ndarray:
-        ends = self._ends
+    def at(self, positions: np.ndarray) -> np.ndarray:
+        """Row numbers at these positions."""
+        ends = np.cumsum(self.stops - self.starts)
         inside = np.searchsorted(ends, positions, side="right")
         return self.stops[inside] - ends[inside] + positions
 

@@ -88,7 +88,11 @@ class Rows(ABC):
             if not -len(self) <= key < len(self):
                 raise IndexError(f"row {key} of {len(self)}")
             return self.take(np.array([key % len(self)]))[0]
-        return self.take(np.asarray(key))
+        key = np.asarray(key)
+        rows = np.flatnonzero(key) if key.dtype == bool else np.where(key < 0, key + len(self), key)
+        if rows.size and not 0 <= rows.min() <= rows.max() < len(self):
+            raise IndexError(f"rows {key.min()} to {key.max()} of {len(self)}")
+        return self.take(rows)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         whole = np.empty(self.shape, self.dtype)
@@ -210,8 +214,7 @@ def chunks(X: AnyRows, size: int, rows: RowNumbers | None = None) -> Iterator[np
     """
     n = len(X) if rows is None else len(rows)
     if isinstance(X, Rows):
-        # Read in larger pieces, if it can be.
-        slab = size * max(1, min(POOL_BYTES // 8, 8 * _BLOCK_BYTES) // (size * X.row_bytes))
+        slab = size * max(1, 2 * _BLOCK_BYTES // (size * X.row_bytes))
 
         def read() -> Iterator[np.ndarray]:
             for start in range(0, n, slab):

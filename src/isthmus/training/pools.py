@@ -12,6 +12,7 @@ from isthmus.data.ahead import ahead
 from isthmus.data.ranges import Ranges, RowNumbers
 from isthmus.data.streams import POOL_BYTES, AnyRows, Rows
 
+_MOST_BLOCKS = 4096
 _Pool = tuple[list[Tensor], Tensor, list[int], bool]
 
 
@@ -37,7 +38,8 @@ class Pools:
         self._edges = _block_edges(next(array for array in arrays if isinstance(array, Rows)), rows)
         n_blocks = len(self._edges) - 1
         n_bytes = len(rows) * sum(_row_bytes(array) for array in arrays)
-        self._per_pool = max(1, POOL_BYTES * n_blocks // max(n_bytes, 1))
+        # Blocks of single rows are in random order already, so that there is no need to wait for a large pool.
+        self._per_pool = max(1, min(POOL_BYTES * n_blocks // max(n_bytes, 1), _MOST_BLOCKS))
 
     def batches(self, seed: int | None, spans: np.ndarray) -> Iterator[list[Tensor]]:
         """Rows at the given positions of the order that ``seed`` gives; of the order in the file if it is None.
@@ -70,10 +72,10 @@ class Pools:
         blocks = np.arange(n_blocks) if seed is None else np.random.default_rng(seed).permutation(n_blocks)
         start = 0
         for number, first in enumerate(range(0, n_blocks, self._per_pool)):
-            chosen = np.sort(blocks[first : first + self._per_pool])
-            size = int((self._edges[chosen + 1] - self._edges[chosen]).sum())
+            chosen = Ranges(self._edges[:-1], self._edges[1:]).only(np.sort(blocks[first : first + self._per_pool]))
+            size = len(chosen)
             stop = start + size
-            touched = spans[(spans[:, 1] > start) & (spans[:, 0] < stop)]
+            touched = spans[np.searchsorted(spans[:, 1], start, "right") : np.searchsorted(spans[:, 0], stop)]
             if len(touched):
                 order = np.arange(size) if seed is None else np.random.default_rng([seed, number]).permutation(size)
                 inside = touched.clip(start, stop) - start
@@ -82,15 +84,12 @@ class Pools:
                 ascending = np.argsort(wanted, kind="stable")
                 back = np.empty_like(ascending)
                 back[ascending] = np.arange(len(ascending))
-                rows = self._numbers(chosen)[wanted[ascending]]
+                positions = chosen.at(wanted[ascending])
+                rows = self._rows.at(positions) if isinstance(self._rows, Ranges) else self._rows[positions]
                 tensors = [self._read(array, rows) for array in self._arrays]
                 yield tensors, torch.from_numpy(back), (inside[:, 1] - inside[:, 0]).tolist(), touched[-1, 1] > stop
                 del tensors  # while the next pool is read, this one belongs to whoever uses it
             start = stop
-
-    def _numbers(self, blocks: np.ndarray) -> np.ndarray:
-        """Row numbers of some blocks."""
-        return np.concatenate([self._rows[self._edges[i] : self._edges[i + 1]] for i in blocks])
 
     def _read(self, array: AnyRows, rows: np.ndarray) -> Tensor:
         tensor = torch.from_numpy(np.ascontiguousarray(array[rows]))
