@@ -27,7 +27,7 @@ class Batches:
     rows : ndarray of int, or Ranges
         Which rows of X these batches are made of, ascending.
     batch_size : int
-        Largest batch; the rows are split evenly, so that no last batch is tiny.
+        Largest batch; the rows are split as evenly as leaves one size for all batches but the last, and none tiny.
     device : torch.device
         Where the batches go.
     target : ndarray or Rows of shape (n, *event), optional
@@ -64,7 +64,8 @@ class Batches:
     ) -> None:
         self.n_samples = len(rows)
         self.n_batches = -(-self.n_samples // batch_size)
-        if shard[1] > max(1, self.n_samples // max(self.n_batches, 1)):
+        self._starts = _batch_starts(self.n_samples, self.n_batches)
+        if shard[1] > 1 and shard[1] > np.diff(self._starts).min(initial=batch_size):
             raise ParameterError(f"batches of {batch_size} rows cannot be shared by {shard[1]} processes")
         self._rows, self._device, self._shard = rows, device, shard
         arrays = [X] if target is None else [X, target]
@@ -94,7 +95,7 @@ class Batches:
 
     def _spans(self) -> np.ndarray:
         """First position of each batch in the order of the epoch and the one behind its last: this process's part."""
-        starts = _starts(np.int64(self.n_samples), self.n_batches, np.arange(self.n_batches + 1))
+        starts = self._starts
         rank, world = self._shard
         sizes = np.diff(starts)
         first, last = (starts[:-1] + _starts(sizes, world, np.int64(part)) for part in (rank, rank + 1))
@@ -106,6 +107,14 @@ class Batches:
             return [array.index_select(0, index) for array in self._resident]
         rows = np.sort(self._rows[:][index.numpy()])  # forwards; the order inside a batch does not matter
         return [torch.from_numpy(np.asarray(array[rows])).to(self._device) for array in self._arrays]
+
+
+def _batch_starts(n: int, n_batches: int) -> np.ndarray:
+    """Where each batch starts, and the last one ends: all are of one size but the last, unless that were tiny."""
+    size = -(-n // max(n_batches, 1))
+    if 2 * (n - size * (n_batches - 1)) >= size:
+        return np.minimum(np.arange(n_batches + 1) * size, n)
+    return _starts(np.int64(n), n_batches, np.arange(n_batches + 1))
 
 
 def _starts(n: np.ndarray | np.int64, k: int, part: np.ndarray | np.int64) -> np.ndarray:
