@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 BATCH_SIZES = (64, 128, 256, 512)
 LEARNING_RATES = (1e-3, 1.5e-2)
-EPOCHS = (4, 12)
+EPOCHS = (4, 14)
 # A constant rate, as shipped, is worth fewer trials.
 SCHEDULES = ("constant", "cosine", "cosine", "warmup", "warmup")
 WARMUPS = (0.1, 0.2, 0.3)
@@ -44,18 +44,32 @@ class Recipe:
         return f"{self.learning_rate:g}, batches of {self.batch_size}, {schedule}{warmup}, {self.epochs} epochs"
 
 
-def draw_recipes(n: int, seed: int) -> list[Recipe]:
-    """Recipes at random: rates log-uniform, all else as listed. The first n of a longer list are those of a shorter."""
-    return [_draw(random.Random(f"{seed} {number}")) for number in range(n)]
-
-
-def _draw(generator: random.Random) -> Recipe:
+def draw(generator: random.Random) -> Recipe:
+    """A recipe at random: the rate log-uniform, all else as listed."""
     low, high = (math.log(rate) for rate in LEARNING_RATES)
     schedule = generator.choice(SCHEDULES)
     return Recipe(
-        learning_rate=float(f"{math.exp(generator.uniform(low, high)):.2g}"),
+        learning_rate=rounded(math.exp(generator.uniform(low, high))),
         batch_size=generator.choice(BATCH_SIZES),
         schedule=schedule,
         warmup=generator.choice(WARMUPS) if schedule == "warmup" else 0.0,
         epochs=generator.randint(*EPOCHS),
     )
+
+
+def vary(recipe: Recipe, generator: random.Random, *, longer: bool) -> Recipe:
+    """A recipe near one that did well: shorter, to be sooner, or ``longer`` where it did not reach the target."""
+    place = BATCH_SIZES.index(recipe.batch_size) + generator.choice((-1, 0, 0, 1))
+    change = generator.choice((1, 2, 3) if longer else (-2, -1, 0))
+    return Recipe(
+        learning_rate=rounded(recipe.learning_rate * math.exp(generator.uniform(-0.5, 0.5))),
+        batch_size=BATCH_SIZES[min(max(place, 0), len(BATCH_SIZES) - 1)],
+        schedule=recipe.schedule,
+        warmup=generator.choice(WARMUPS) if recipe.schedule == "warmup" else 0.0,
+        epochs=max(1, recipe.epochs + change),
+    )
+
+
+def rounded(rate: float) -> float:
+    """A rate with two digits, as people write it."""
+    return float(f"{rate:.2g}")

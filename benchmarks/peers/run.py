@@ -24,10 +24,11 @@ What is measured
     compilation.
 
 The rows of the table
-    ``tuned``: a random search of ``--trials`` recipes (`recipes.py`: rate, size of batches, schedule, warm-up, epochs),
-    the same recipes for both sides, scored by the seconds to reach the target plus ``--shift`` on the *validation*
-    rows, one seed a trial; a trial ends when it is slower than the best one so far. The best recipe for each target is
-    trained anew with ``--seeds`` fresh seeds, and scored on the test rows.
+    ``tuned``: a search over recipes (`recipes.py`: rate, size of batches, schedule, warm-up, epochs) of ``--trials``
+    trials, 8 at random, the same for both sides, and then near the side's own best so far, for one target after the
+    other. A trial has one seed and is scored by the seconds to reach the target plus ``--shift`` on the *validation*
+    rows; it ends when it is slower than the best one so far. The best recipe for each target is trained anew with
+    ``--seeds`` fresh seeds, and scored on the test rows.
     ``as shipped``: pythae's defaults with a learning rate of 1e-3 (its own default, 1e-4, is slower), and batches of 64
     (its default) or 256.
     ``defaults``: isthmus told nothing but the network; ``all auto``: told nothing at all.
@@ -36,8 +37,8 @@ The rows of the table
     with care; its ELBO is that after ``--keras_epochs`` epochs.
 
 What is equal, and what is not
-    Equal: machine, threads, rows, network, likelihood, prior, ELBO, recipes and number of trials, how trials are
-    scored, fresh seeds, and that no side holds rows out or validates in a ``tuned`` run.
+    Equal: machine, threads, rows, network, likelihood, prior, ELBO, the search and its number of trials, how they
+    are scored, fresh seeds, and that no side holds rows out or validates in a ``tuned`` run.
     Not equal, and read the ratio accordingly:
     - pythae steps its schedule once an epoch, isthmus at every step; a "warm-up" is whole epochs (OneCycleLR, from a
       quarter of the peak) there, and a line here. Its ``tuned`` runs use fused Adam, which its configuration can ask
@@ -49,7 +50,8 @@ What is equal, and what is not
       happen to cross it. The ratio of ``as shipped`` to ``tuned`` therefore mixes engine and recipe: claim the ratio of
       ``tuned`` to ``tuned``.
     - isthmus' ``defaults`` and ``all auto`` hold out a tenth of the rows and spend time on it, which is counted.
-    - The validation rows are about 1.2 nats harder than the test rows, for whatever model; hence ``--shift``.
+    - The validation rows are about 1.2 nats harder than the test rows, for whatever model; hence ``--shift``, which
+      leaves a margin of 0.4, as other seeds are less lucky than the best trial.
     - 16 trials find a good recipe, not the best. Ask for more with ``--trials``; earlier ones are kept.
 
 Expected time, for two quiet cores: `search` 11 minutes (8 of them pythae's), `final` 12 (tuned 6, as shipped 3, plain
@@ -78,7 +80,7 @@ def main() -> None:
     parser.add_argument("--venv", type=Path, default=Path("peers-venv"), help="environment of the peers")
     parser.add_argument("--only", nargs="+", choices=["isthmus", *PEERS], default=["isthmus", *PEERS])
     parser.add_argument("--targets", type=float, nargs="+", default=[-105.0, -102.0])
-    parser.add_argument("--shift", type=float, default=-1.0, help="added to the targets for validation rows")
+    parser.add_argument("--shift", type=float, default=-0.8, help="added to the targets for validation rows")
     parser.add_argument("--trials", type=int, default=16)
     parser.add_argument("--search_seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=5, help="of tuned recipes")

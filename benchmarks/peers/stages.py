@@ -3,46 +3,54 @@
 from __future__ import annotations
 
 import argparse
+import random
 from collections.abc import Iterable
 from itertools import zip_longest
 from math import inf
 from typing import Any
 
 from jobs import Bench, Job, Records, crossing
-from recipes import Recipe, draw_recipes
+from recipes import Recipe, draw, vary
 
 PEERS = ("pythae", "plain", "keras")
 TUNED = ("isthmus", "pythae")
+N_AT_RANDOM = 8
 SEARCH_SEED = 1000
 
 
 def search(bench: Bench, args: argparse.Namespace) -> None:
-    """Train every recipe on each side in turn."""
-    jobs = {side: trials(side, args) for side in TUNED if side in args.only}
-    for turn in zip(*jobs.values(), strict=True):
-        for job in turn:
-            bench.do(job, min(args.cap, soonest(bench.records, jobs[job.side])))
+    """Try one recipe after the other, the sides in turn."""
+    for number in range(args.trials):
+        for side in (side for side in TUNED if side in args.only):
+            *before, job = trials(side, bench.records, args, number + 1)
+            bench.do(job, min(args.cap, soonest(bench.records, before, max(job.targets))))
 
 
-def soonest(records: Records, jobs: list[Job]) -> float:
-    """Fewest seconds to the highest target so far: a trial that takes longer can win no target any more."""
-    done = [crossing(records[job.key], max(job.targets)) for job in jobs if job.key in records]
-    return min((epoch["train_s"] for epoch in done if epoch), default=inf)
-
-
-def trials(side: str, args: argparse.Namespace) -> list[Job]:
-    """Search of one side."""
+def trials(side: str, records: Records, args: argparse.Namespace, most: int) -> list[Job]:
+    """Search of one side: what has been tried, and the next trial, up to ``most`` of them."""
     targets = tuple(target + args.shift for target in args.targets)
     common = {"part": "valid", "targets": targets, "threads": args.threads, "options": options(side, args)}
-    return [
-        Job(side, f"search of {side}", seed=SEARCH_SEED + number, recipe=recipe, **common)
-        for number, recipe in enumerate(draw_recipes(args.trials, args.search_seed))
-    ]
+    jobs: list[Job] = []
+    while len(jobs) < most and all(job.key in records for job in jobs[-1:]):
+        number = len(jobs)
+        recipe = next_recipe(records, jobs, targets, random.Random(f"{args.search_seed} {number}"))
+        jobs.append(Job(side, f"search of {side}", seed=SEARCH_SEED + number, recipe=recipe, **common))
+    return jobs
 
 
-def options(side: str, args: argparse.Namespace, **trainer: Any) -> dict[str, Any]:
-    """What a tuned run is told besides its recipe."""
-    return {"network": "same", "trainer": {**dict(args.trainer), **trainer}} if side == "isthmus" else {}
+def next_recipe(records: Records, before: list[Job], targets: tuple[float, ...], generator: random.Random) -> Recipe:
+    """At random at first, then near the best so far for one target after the other."""
+    if len(before) < N_AT_RANDOM:
+        return draw(generator)
+    target = targets[len(before) % len(targets)]
+    best = best_recipe(records, before, target)
+    return vary(best or closest(records, before), generator, longer=best is None)
+
+
+def soonest(records: Records, jobs: list[Job], target: float) -> float:
+    """Fewest seconds to the highest target so far: a trial that takes longer can win no target any more."""
+    done = [crossing(records[job.key], target) for job in jobs]
+    return min((epoch["train_s"] for epoch in done if epoch), default=inf)
 
 
 def best_recipe(records: Records, jobs: list[Job], target: float) -> Recipe | None:
@@ -50,6 +58,17 @@ def best_recipe(records: Records, jobs: list[Job], target: float) -> Recipe | No
     reached = [(crossing(records[job.key], target), job.recipe) for job in jobs if job.key in records]
     times = [(epoch["train_s"], recipe) for epoch, recipe in reached if epoch]
     return min(times, key=lambda pair: pair[0])[1] if times else None
+
+
+def closest(records: Records, jobs: list[Job]) -> Recipe:
+    """Recipe of the trial with the highest bound."""
+    bounds = [(max((e["bound"] for e in records[job.key]["epochs"]), default=-inf), job.recipe) for job in jobs]
+    return max(((bound, recipe) for bound, recipe in bounds if recipe), key=lambda pair: pair[0])[1]
+
+
+def options(side: str, args: argparse.Namespace, **trainer: Any) -> dict[str, Any]:
+    """What a tuned run is told besides its recipe."""
+    return {"network": "same", "trainer": {**dict(args.trainer), **trainer}} if side == "isthmus" else {}
 
 
 def finish(bench: Bench, args: argparse.Namespace) -> None:
@@ -69,7 +88,8 @@ def tuned_rows(records: Records, args: argparse.Namespace) -> Iterable[list[Job]
 
 def tuned_rows_of(side: str, records: Records, args: argparse.Namespace) -> Iterable[list[Job]]:
     """The best recipes of one side."""
-    best = {target: best_recipe(records, trials(side, args), target + args.shift) for target in args.targets}
+    tried = trials(side, records, args, args.trials)
+    best = {target: best_recipe(records, tried, target + args.shift) for target in args.targets}
     for target in (target for target, recipe in best.items() if recipe is None):
         print(f"{side} tuned is left out: no trial has reached {target + args.shift:g} on the validation rows")
     for recipe in dict.fromkeys(recipe for recipe in best.values() if recipe):
