@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,7 +20,7 @@ from isthmus.commands.fit import (
 )
 from isthmus.commands.listing import summary
 from isthmus.commands.parsing import Parser, data_options
-from isthmus.errors import ParameterError
+from isthmus.errors import IsthmusError, ParameterError
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -52,7 +53,7 @@ def _parser(cls: Any) -> Parser:
     parser.add_argument(
         "--out", type=str, required=True, metavar="FOLDER", help="for the study, the best run, a table and a page"
     )
-    text = "trials that the study is to have in all; the same command with a larger number goes on"
+    text = "trials of the study in all, those of other workers and earlier calls included; a larger number goes on"
     parser.add_argument("--trials", type=int, default=30, metavar="N", help=text)
     parser.add_argument(
         "--space",
@@ -131,6 +132,10 @@ def _sweep(cls: Any, config: Any, args: list[str]) -> None:
                     file=sys.stderr,
                 )
             raise
+        except IsthmusError:
+            with suppress(IsthmusError):
+                _finish(plan, study, config, source, report=False)
+            raise
         _finish(plan, study, config, source, report=config.report)
 
 
@@ -188,9 +193,7 @@ def _next_steps(config: Any, trials: list[dict[str, Any]], plan: Plan) -> str:
     held, run = holder(folder), f"{config.out}/{BEST}"
     lines = ["", f"page: {folder / PAGE}", f"all trials: {folder / TABLE}"]
     if held is None or held[0] != best["number"]:
-        lines.append(
-            f"the best trial, {best['number']}, ran on {best['host']}, and its run is in the folder given there"
-        )
+        lines.append(f"the best trial, {best['number']}, was run elsewhere: {best['place']}")
     if held is not None:
         lines += [f"best run{'' if held[0] == best['number'] else ' of this folder'}: {run} (trial {held[0]})"]
         lines += ["next:", f"  isthmus report {shlex.quote(run)}", f"  isthmus evaluate {shlex.quote(run)} TEST_DATA"]

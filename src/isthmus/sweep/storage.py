@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import warnings
 from collections.abc import Iterator
@@ -120,7 +121,8 @@ def open_storage(url: str | None) -> BaseStorage:
             return _open(url, {"connect_args": {"timeout": _PATIENCE}})
     except ArgumentError:
         raise ParameterError(
-            f"storage={url!r} is no address of a database; write sqlite:///FILE, or postgresql://USER:PASSWORD@HOST/NAME"
+            f"{re.sub(':[^:/@]*@', ':***@', url)!r} is no address of a database; write sqlite:///FILE, or "
+            "postgresql://USER:PASSWORD@HOST/NAME"
         ) from None
     except ImportError as error:
         raise MissingExtraError(

@@ -29,7 +29,7 @@ def read_trials(study: Study) -> list[dict[str, Any]]:
 
     Keys: ``number``; ``state`` ("complete", "pruned", "failed", "interrupted", "running"); ``value`` of the metric,
     None unless complete; ``params`` by name; ``epochs`` and ``best_epoch``; ``seconds``; ``metrics`` of the
-    held-out rows; ``reason`` of a failure; ``warnings``; ``host``; ``curve``, from parts of the training to what the
+    held-out rows; ``reason`` of a failure; ``warnings``; ``place``; ``curve``, from parts of the training to what the
     metric was then.
     """
     trials = study.get_trials(deepcopy=False)
@@ -52,7 +52,7 @@ def _row(trial: FrozenTrial) -> dict[str, Any]:
         "metrics": attrs.get("metrics", {}),
         "reason": attrs.get(REASON, ""),
         "warnings": attrs.get("warnings", []),
-        "host": attrs.get("host", ""),
+        "place": attrs.get("place", ""),
         "curve": dict(trial.intermediate_values),
     }
 
@@ -84,13 +84,13 @@ def write_table(folder: Path, trials: Sequence[dict[str, Any]], metric: Metric) 
     plain = ["epochs", "best_epoch", "seconds"]
     # A metric of evaluate may have the name of a parameter.
     writer.writerow(
-        ["number", "state", metric.name, *names, *plain, *(f"eval.{k}" for k in keys), "reason", "warnings", "host"]
+        ["number", "state", metric.name, *names, *plain, *(f"eval.{k}" for k in keys), "reason", "warnings", "place"]
     )
     best_first = ranked(trials, metric)
     for trial in [*best_first, *(trial for trial in trials if trial["value"] is None)]:
         params = [to_scalar(trial["params"].get(name, "")) for name in names]
         metrics = [trial["metrics"].get(key, "") for key in keys]
-        rest = [trial["reason"], "; ".join(trial["warnings"]), trial["host"]]
+        rest = [trial["reason"], "; ".join(trial["warnings"]), trial["place"]]
         writer.writerow(
             [trial["number"], trial["state"], trial["value"], *params, *(trial[k] for k in plain), *metrics, *rest]
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from isthmus.errors import IsthmusError, IsthmusWarning, ParameterError
-from isthmus.sweep.best import keep_if_best
+from isthmus.sweep.best import BEST, keep_if_best
 from isthmus.sweep.plan import Plan
 from isthmus.sweep.progress import Progress
 from isthmus.sweep.storage import need_optuna
@@ -102,7 +102,7 @@ class Worker:
         if n_before(self.study, trial.number) >= self.n_trials:
             trial.set_user_attr(REASON, NOT_NEEDED)
             raise NotNeeded
-        trial.set_user_attr("host", socket.gethostname())
+        trial.set_user_attr("place", self._place())
         params = {name: dimension.suggest(trial, name) for name, dimension in self.plan.space.items()}
         try:
             return self._result(trial, params, interrupted)
@@ -110,6 +110,10 @@ class Worker:
             trial.set_user_attr(REASON, INTERRUPTED)
             self.study.enqueue_trial(trial.params)
             raise
+
+    def _place(self) -> str:
+        """Where the run of a trial is kept, for workers elsewhere."""
+        return socket.gethostname() + ("" if self.folder is None else f":{self.folder.resolve() / BEST}")
 
     def _result(self, trial: Trial, params: dict[str, Any], interrupted: Callable[[], bool]) -> float:
         plan = self.plan
