@@ -88,14 +88,14 @@ class Plan:
         # Its closed form takes all rows that it is given, so it must not be given those that are held out.
         whole = not isinstance(estimator, LinearAutoencoder)
         try:
-            estimator.fit(self.samples if whole else rows_of(self.samples, self.split.train), **target)
+            estimator.fit(self.samples if whole else rows_of(self.samples, self.split.train[:]), **target)
         finally:
             trainer.set_params(callbacks=own)
         return estimator
 
     def held_out(self) -> Samples:
         """The rows that no trial is trained on."""
-        return rows_of(self.samples, self.split.validation)
+        return rows_of(self.samples, self.split.validation[:])
 
     def _fixed(self) -> dict[str, Any]:
         trainer = (self.estimator.trainer or Trainer()).get_params()
@@ -146,7 +146,7 @@ def make_plan(
     info = describe_data(rows)
     fraction = (base.trainer or Trainer()).validation_fraction
     # As `fit` will split them, which takes the seed from the generator in the same way.
-    split = split_rows(len(rows), fraction, check_random_state(base.random_state).randint(2**31 - 1))
+    split = split_rows(rows, fraction, check_random_state(base.random_state).randint(2**31 - 1))
     if not len(split.validation):
         raise DataError(
             f"trials are compared on held-out rows, and of these {len(rows)} rows none are held out; give at least 20, "
@@ -169,7 +169,7 @@ def make_plan(
         )
     check_comparable(chosen, base, searched)
     _warn_of_ends(chosen, searched)
-    return Plan(base, samples, target, split, rows[split.validation], searched, chosen)
+    return Plan(base, samples, target, split, rows[split.validation[:]], searched, chosen)
 
 
 def rows_of(samples: Samples, rows: np.ndarray) -> Samples:
