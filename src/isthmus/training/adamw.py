@@ -82,9 +82,15 @@ class AdamW:
             It is of other weights.
         """
         own = self.tensors()
+        self.check(own, tensors)
+        for name, tensor in own.items():
+            tensor.copy_(tensors[name])
+
+    @staticmethod
+    def check(own: dict[str, Tensor], tensors: dict[str, Tensor]) -> None:
+        """Raise ValueError unless two states are of the same weights."""
         if own.keys() != tensors.keys():
             raise ValueError("optimiser state of another model")
         for name, tensor in own.items():
             if tensor.shape != tensors[name].shape or tensor.dtype != tensors[name].dtype:
                 raise ValueError(f"optimiser state {name} has shape {tuple(tensors[name].shape)}")
-            tensor.copy_(tensors[name])
