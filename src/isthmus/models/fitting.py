@@ -212,10 +212,8 @@ def _how_trained(loop: Loop) -> dict[str, Choice]:
         "compile": Choice(str(bool(engine.pilot.decided)), engine.pilot.reason),
     }
     if loop.group.world > 1:
-        divided = "rows, float32 weights, gradients and moments" if loop.trainer.strategy == "fsdp" else "rows"
-        choices["processes"] = Choice(
-            str(loop.group.world), f"each batch is shared; each has its part of the {divided}"
-        )
+        divided = "rows, weights, gradients and moments" if loop.trainer.strategy == "fsdp" else "rows of every batch"
+        choices["processes"] = Choice(str(loop.group.world), f"each has its part of the {divided}")
     return choices
 
 

@@ -148,7 +148,11 @@ _LISTED: dict[Handler, list[Any]] = {
     ],
     _of_rows: [torch.multinomial, Tensor.multinomial],
     _of_size: [torch.rand, torch.randn, torch.randint],
-    _of_gathered: [torch.poisson, torch.binomial, torch._standard_gamma, torch._sample_dirichlet],
+    _of_gathered: [
+        torch.poisson,
+        torch.binomial,
+        *(getattr(torch, f"_{name}") for name in ("standard_gamma", "sample_dirichlet")),
+    ],
     _permutation: [torch.randperm],
     _in_place: [
         getattr(Tensor, f"{name}_")

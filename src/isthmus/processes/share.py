@@ -57,7 +57,7 @@ class Share:
         return whole
 
     def take(self, whole: Tensor, axis: int) -> Tensor:
-        """This share's rows of a tensor of the whole batch."""
+        """Rows of the share, from a tensor of the whole batch."""
         return whole.narrow(axis, self.start, self.count)
 
 
@@ -80,6 +80,12 @@ def whole_batch(x: Tensor) -> Tensor:
     kind = x.dtype
     exact = x if kind in (torch.float32, torch.float64, torch.int64) else x.float()
     return world_sum(rows.embed(exact.contiguous(), 0, 0)).to(kind)
+
+
+def own_rows(whole: Tensor) -> Tensor:
+    """The rows of this process, of what `whole_batch` gives."""
+    share = Current.share
+    return whole if share is None else share.times(len(whole) // share.total).take(whole, 0)
 
 
 class _Sum(torch.autograd.Function):

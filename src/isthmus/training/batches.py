@@ -54,8 +54,8 @@ class Batches:
         self.n_batches = -(-self.n_samples // batch_size)
         if shard[1] > max(1, self.n_samples // self.n_batches):
             raise ParameterError(
-                f"batches of {self.n_samples // self.n_batches} rows cannot be shared by {shard[1]} processes; choose a "
-                "larger batch_size, or fewer devices"
+                f"batches of {self.n_samples // self.n_batches} rows cannot be shared by {shard[1]} processes; choose "
+                "a larger batch_size, or fewer devices"
             )
         self.shard = shard
         self._arrays = [X] if target is None else [X, target]

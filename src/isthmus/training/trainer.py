@@ -24,7 +24,8 @@ class Trainer(BaseEstimator):
     Parameters
     ----------
     batch_size : int or "auto"
-        Samples per step, over all processes. ``"auto"``: 32 below 1,000 training rows, 64 below 5,000, 128 below 50,000, else 256.
+        Samples per step, of all processes together. ``"auto"``: 32 below 1,000 training rows, 64 below 5,000, 128
+        below 50,000, else 256.
     learning_rate : float
         Peak of the schedule. AdamW's default of 1e-3 suits long training; with warm-up and decay a larger one is
         safe and reaches the same loss sooner.
