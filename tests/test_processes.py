@@ -26,6 +26,9 @@ _ = one_thread  # a fixture: every test here runs on one thread
 
 TESTS = Path(__file__).parent
 LIMIT = 240
+# bfloat16 has 8 bits. A bias before a batch normalisation has no gradient but what rounding makes, and AdamW takes steps
+# of full size for it: the running mean that it moves lags behind.
+TOLERANCES = {"bf16": 1e-2, "fsdp_bf16": 1e-2, "batch_norm": 1e-3}
 SHARES = [Share.of(10, rank, 3) for rank in range(3)]
 
 # ---------------------------------------------------------------- who has what
@@ -95,7 +98,7 @@ DRAWS: dict[str, Any] = {
     "Normal": lambda x: torch.distributions.Normal(x, 1.0).rsample(),
     "Laplace": lambda x: torch.distributions.Laplace(x, 1.0).rsample(),
     "Categorical": lambda x: torch.distributions.Categorical(logits=x).sample(),
-    "draws in front": lambda x: torch.distributions.Normal(x, 1.0).rsample(torch.Size([3])).transpose(0, 1),
+    "draws in front": lambda x: torch.distributions.Normal(x, 1.0).rsample(torch.Size([2])).transpose(0, 1),
     "something else": lambda x: torch.randn(5, 6).sum() + x,
 }
 
@@ -205,7 +208,7 @@ def test_two_processes_learn_what_one_learns(name, together):
     first, second = (dict(np.load(together / f"{name}.{rank}.npz")) for rank in range(2))
     assert first.keys() == second.keys()
     assert all(np.array_equal(first[key], second[key]) for key in first)
-    assert_close(first, outcome(CASES[name]({"device": "cpu"})), 1e-2 if "bf16" in name else 1e-5)
+    assert_close(first, outcome(CASES[name]({"device": "cpu"})), TOLERANCES.get(name, 1e-5))
 
 
 @pytest.mark.slow

@@ -30,6 +30,7 @@ from isthmus.training.runtime import (
     random_numbers,
     set_random_state,
 )
+from isthmus.training.schedule import learning_rate
 from isthmus.training.sharded import make_engine
 from isthmus.training.trainer import Trainer
 
@@ -198,7 +199,9 @@ class Loop:
         metrics = self._means("train", self.engine.sums / self.batches.n_samples)
         if self.validation is not None:
             metrics |= self._means("val", self._validate(self.validation))
-        return {"epoch": self.position.epoch + 1, **metrics, "learning_rate": self.engine.rate, "seconds": seconds}
+        # Of the last step, which need not have been taken since the training was resumed.
+        rate = learning_rate(self.trainer, self.position.step - 1, self.n_epochs * self.batches.n_batches)
+        return {"epoch": self.position.epoch + 1, **metrics, "learning_rate": rate, "seconds": seconds}
 
     def _means(self, part: str, means: Tensor) -> dict[str, float]:
         values = dict(zip(self.module.terms, means.tolist(), strict=True))
