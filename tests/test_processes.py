@@ -26,8 +26,8 @@ _ = one_thread  # a fixture: every test here runs on one thread
 
 TESTS = Path(__file__).parent
 LIMIT = 240
-# bfloat16 has 8 bits. A bias before a batch normalisation has no gradient but what rounding makes, and AdamW takes steps
-# of full size for it: the running mean that it moves lags behind.
+# bfloat16 has 8 bits. A bias before a batch normalisation has no gradient but what rounding makes, and AdamW takes
+# steps of full size for it: the running mean that it moves lags behind.
 TOLERANCES = {"bf16": 1e-2, "fsdp_bf16": 1e-2, "batch_norm": 1e-3}
 SHARES = [Share.of(10, rank, 3) for rank in range(3)]
 
@@ -43,15 +43,16 @@ def test_shares_are_contiguous_even_and_whole():
             assert shares[-1].stop == total
 
 
-@pytest.mark.parametrize("resident", [True, False])
-def test_the_order_of_the_data_is_the_same_for_any_number_of_processes(resident, monkeypatch):
-    if not resident:
-        monkeypatch.setattr("isthmus.training.batches._RESIDENT_BYTES", 0)
+@pytest.mark.parametrize("limit", [1.0, 0.0])
+def test_the_order_of_the_data_is_the_same_for_any_number_of_processes(limit):
     rows = np.arange(103, dtype=np.float32)[:, None]
     used = np.sort(np.random.default_rng(0).permutation(103)[:97])
 
     def epoch(world: int, seed: int | None, start: int = 0) -> list[torch.Tensor]:
-        parts = [Batches(rows, used, 12, torch.device("cpu"), rows, shard=(rank, world)) for rank in range(world)]
+        parts = [
+            Batches(rows, used, 12, torch.device("cpu"), rows, shard=(rank, world), memory_limit=limit)
+            for rank in range(world)
+        ]
         epochs = [list(part.epoch(seed, start)) for part in parts]
         for part, batches in zip(parts, epochs, strict=True):
             shares = [part.share(start + i) for i in range(len(batches))]

@@ -170,7 +170,7 @@ class Composed(nn.Module):
 
     def lay_out(self) -> Composed:
         """Bring kernels into the layout that convolutions want: channels last, as the data come. Values stay."""
-        return self.to(memory_format=torch.channels_last)
+        return self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def encode(self, x: Tensor) -> Code:
         """Code of clean data."""

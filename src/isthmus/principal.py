@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from isthmus.data.streams import AnyRows
 from isthmus.errors import RunError
 
 _ROWS = 4096
@@ -76,7 +77,7 @@ class Principal:
         noise, total = arrays["noise_and_total"].tolist()
         return cls(arrays["mean"], arrays["components"], arrays["variance"], noise, total)
 
-    def log_likelihood(self, X: np.ndarray) -> np.ndarray:
+    def log_likelihood(self, X: AnyRows) -> np.ndarray:
         """Exact log p(x) of rows (n, *event) under probabilistic PCA, in nats (Tipping & Bishop, 1999, eq. 4)."""
         d, k = len(self.mean), len(self.variance)
         # A direction without variance has no density; give it the spread of rounding.
@@ -106,7 +107,7 @@ def leading(X: np.ndarray, k: int) -> Principal:
     return replace(found, components=found.components[kept], variance=found.variance[kept])
 
 
-def moments(X: np.ndarray) -> Moments:
+def moments(X: AnyRows) -> Moments:
     """Mean and scatter of rows (n, *event), in chunks, accumulated in float64.
 
     Products are in float64 for 64-bit types, in float32 for narrower ones; a first shift by the mean of one chunk
@@ -125,10 +126,10 @@ def moments(X: np.ndarray) -> Moments:
     return Moments(n, torch.from_numpy(shift + offset), torch.from_numpy(scatter))
 
 
-def few_rows(X: np.ndarray, k: int) -> Principal:
+def few_rows(X: AnyRows, k: int) -> Principal:
     """Closed form for fewer rows than values, from the eigenvectors of the Gram matrix."""
     n, d = len(X), math.prod(X.shape[1:])
-    rows = torch.tensor(X.reshape(n, d)).double()
+    rows = torch.tensor(np.asarray(X).reshape(n, d)).double()
     mean = rows.mean(0)
     rows -= mean
     values, vectors = torch.linalg.eigh(rows @ rows.T)

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from isthmus.core import Composed
 from isthmus.training.adamw import AdamW
@@ -27,25 +28,53 @@ class Call:
     needs_input_gradient: bool
 
 
-def floor(module: Composed, data: Tensor, batch_size: int, *, bf16: bool) -> Kernel:
-    """A function that does once what a step of this module must at least do.
+@dataclass(frozen=True)
+class Floor:
+    """What a step must at least do, as functions that each do a part of it once.
 
-    That is: gather a batch out of ``data``; of every linear and convolutional layer the product of the forward pass and
-    the two of the backward pass (one, for the first layer), in the given format and the layout that suits them; and the
-    fused Adam update of all weights, laid out in one piece. No activation, no likelihood, no loss, no noise.
+    Parameters
+    ----------
+    gather : Kernel
+        Takes a batch out of the data.
+    products : list of Kernel
+        The matrix products and convolutions of the forward and the backward pass.
+    update : Kernel
+        The fused update of all weights, laid out in one piece.
+    multiplications : int
+        In all products.
+    """
+
+    gather: Kernel
+    products: list[Kernel]
+    update: Kernel
+    multiplications: int
+
+    def __call__(self) -> None:
+        self.gather()
+        self.multiply()
+        self.update()
+
+    def multiply(self) -> None:
+        """All products."""
+        for product in self.products:
+            product()
+
+
+def floor(module: Composed, data: Tensor, batch_size: int, *, bf16: bool) -> Floor:
+    """The floor of a step of this module, in the given format and the layout that suits each layer.
+
+    It counts every linear and convolutional layer: the product of its forward pass and the two of its backward pass
+    (one for the first layer). No activation, no likelihood, no loss, no noise.
     """
     dtype = torch.bfloat16 if bf16 else torch.float32
-    kernels = [_gather(data, batch_size)]
+    products: list[Kernel] = []
     for call in _calls(module, data[:batch_size]):
         make = _convolution if isinstance(call.layer, _CONVOLUTIONS) else _linear
-        kernels += make(call, dtype)
-    kernels.append(_adam(module))
-
-    def once() -> None:
-        for kernel in kernels:
-            kernel()
-
-    return once
+        products += make(call, dtype)
+    with FlopCounterMode(display=False) as counter:
+        for product in products:
+            product()
+    return Floor(_gather(data, batch_size), products, _adam(module), counter.get_total_flops() // 2)
 
 
 def _calls(module: Composed, batch: Tensor) -> list[Call]:

@@ -117,10 +117,11 @@ def _fit(cls, config) -> None:
     folder = Path(config.out)
     _check_out(folder, resume=config.resume)
     options = data_options(config)
-    samples = load(config.data, **options)
+    limit = config.trainer.memory_limit
+    samples = load(config.data, **options, memory_limit=limit)
     target = {}
     if takes_target(cls) and config.target is not None:
-        target = {"target": load(config.target, **options)}
+        target = {"target": load(config.target, **options, memory_limit=limit)}
     estimator = make_model(cls, config, checkpoint=str(folder / _CHECKPOINT), resume=config.resume)
     source = {"data": config.data, "options": options}
     # Before the training, not after hours of it.

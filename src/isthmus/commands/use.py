@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isthmus.commands.outputs import write_array, write_pictures
-from isthmus.commands.runs import TABLES, run_parser, run_samples
+from isthmus.commands.outputs import write_pictures
+from isthmus.commands.runs import run_parser, run_samples
+from isthmus.data.writing import apply, write_rows
 from isthmus.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -34,23 +36,24 @@ def run(command: str, args: list[str]) -> int:
 
 
 def _encode(estimator: BaseAutoencoder, config: Any) -> None:
-    codes = estimator.transform(run_samples(estimator, config))
-    write_array(Path(config.out), codes, list(estimator.get_feature_names_out()))
-    print(f"{config.out}: codes of shape {codes.shape}")
+    names = [str(name) for name in estimator.get_feature_names_out()]
+    shape = apply(estimator.transform, run_samples(estimator, config), config.out, names=names)
+    print(f"{config.out}: codes of shape {shape}")
 
 
 def _reconstruct(estimator: BaseAutoencoder, config: Any) -> None:
     samples = run_samples(estimator, config)
-    decoded = estimator.reconstruct(samples)
     out = Path(config.out)
     if out.suffix.lower() == ".png":
-        truth = np.asarray(samples.X)[:_MOST_PAIRS].reshape(-1, *estimator.info_.shape)
-        pairs = np.stack([truth, decoded[:_MOST_PAIRS].reshape(truth.shape)], axis=1).reshape(-1, *truth.shape[1:])
+        first = samples.X[:_MOST_PAIRS]
+        decoded = estimator.reconstruct(replace(samples, X=first, y=None, factors=None))
+        truth = first.reshape(-1, *estimator.info_.shape)
+        pairs = np.stack([truth, decoded.reshape(truth.shape)], axis=1).reshape(-1, *truth.shape[1:])
         write_pictures(out, pairs, estimator.info_, columns=8)
         print(f"{out}: the first {len(truth)} originals, each with its reconstruction on its right")
         return
-    write_array(out, decoded, _feature_names(estimator))
-    print(f"{out}: reconstructions of shape {decoded.shape}")
+    shape = apply(estimator.reconstruct, samples, out, names=_feature_names(estimator))
+    print(f"{out}: reconstructions of shape {shape}")
 
 
 def _denoise(estimator: BaseAutoencoder, config: Any) -> None:
@@ -61,11 +64,16 @@ def _denoise(estimator: BaseAutoencoder, config: Any) -> None:
             f"this model ({type(estimator).__name__}) was not trained to denoise; fit one that is, such as "
             "`isthmus fit denoising`"
         )
-    X = np.asarray(run_samples(estimator, config).X)
+    samples, out = run_samples(estimator, config), Path(config.out)
+    if not config.corrupt and out.suffix.lower() != ".png":
+        shape = apply(estimator.denoise, samples, out, names=_feature_names(estimator))
+        print(f"{out}: restored samples of shape {shape}")
+        return
+    # The error is that of all of them, a sheet shows the first.
+    X = np.asarray(samples.X if config.corrupt else samples.X[:_MOST_PAIRS])
     noisy = estimator.corrupt(X, random_state=config.seed) if config.corrupt else X
     restored = estimator.denoise(noisy)
     stages = [X, noisy, restored] if config.corrupt else [noisy, restored]
-    out = Path(config.out)
     if out.suffix.lower() == ".png":
         shown = [stage[:_MOST_PAIRS].reshape(-1, *estimator.info_.shape) for stage in stages]
         sheet = np.stack(shown, axis=1).reshape(-1, *estimator.info_.shape)
@@ -76,7 +84,7 @@ def _denoise(estimator: BaseAutoencoder, config: Any) -> None:
         names = "the clean one, the noisy one and the restored one" if config.corrupt else "noisy and restored"
         print(f"{out}: the first {len(shown[0])} samples, each as {names}, from left to right")
     else:
-        write_array(out, restored, _feature_names(estimator))
+        write_rows(out, [restored], len(restored), _feature_names(estimator))
         print(f"{out}: restored samples of shape {restored.shape}")
     if config.corrupt:
         before, after = (float(np.mean((stage - X.astype(float)) ** 2)) for stage in (noisy, restored))
@@ -89,7 +97,7 @@ def _sample(estimator: BaseAutoencoder, config: Any) -> None:
     if out.suffix.lower() == ".png":
         write_pictures(out, drawn.reshape(-1, *estimator.info_.shape), estimator.info_)
     else:
-        write_array(out, drawn, _feature_names(estimator))
+        write_rows(out, [drawn], len(drawn), _feature_names(estimator))
     print(f"{out}: {config.n} samples")
 
 
@@ -105,7 +113,7 @@ def _score(estimator: BaseAutoencoder, config: Any) -> None:
     print(f"{len(scores)} rows; {what} in nats: mean {scores.mean():.3f}, median {middle:.3f}", end="")
     print(f", 1 % below {low:.3f}, 1 % above {high:.3f}; lowest in row {int(scores.argmin())}")
     if config.out is not None:
-        write_array(Path(config.out), scores[:, None] if _is_table(config.out) else scores, [what])
+        write_rows(Path(config.out), [scores], len(scores), [what])
         print(f"{config.out}: one value per row")
 
 
@@ -133,10 +141,6 @@ def _report(estimator: BaseAutoencoder, config: Any) -> None:
 def _feature_names(estimator: BaseAutoencoder) -> list[str] | None:
     names = getattr(estimator, "feature_names_in_", None)
     return None if names is None else [str(name) for name in names]
-
-
-def _is_table(path: str) -> bool:
-    return Path(path).suffix.lower() in TABLES
 
 
 def _out(text: str, *, required: bool = True) -> tuple[tuple[str, ...], dict[str, Any]]:

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from isthmus.core import Composed, Part
 from isthmus.corruptions import NoCorruption
 from isthmus.data.info import DataInfo, describe_data
+from isthmus.data.streams import AnyRows
 from isthmus.errors import DataError, ParameterError, RunError
 from isthmus.evaluate.metrics import evaluate
 from isthmus.likelihoods import Likelihood
@@ -139,8 +140,9 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
 
         Parameters
         ----------
-        X : array-like of shape (n, d), (n, H, W) or (n, H, W, C), path, or built-in name
-            Data, in any units. uint8 pictures stay uint8 in memory.
+        X : array-like of shape (n, d), (n, H, W) or (n, H, W, C), data set, path, or built-in name
+            Data, in any units. uint8 pictures stay uint8 in memory. Data from files and data sets that are larger than
+            ``Trainer(memory_limit=...)`` are read in blocks.
         y : ignored
             For pipelines.
 
@@ -313,7 +315,7 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
         check_is_fitted(self)
         save_run(self, path, overwrite=overwrite)
 
-    def learn_more(self, samples: np.ndarray) -> None:
+    def learn_more(self, samples: AnyRows) -> None:
         """Learn what a variant needs beside its module, from training samples (n, *event), once the weights stand.
 
         They are what the decoder was to give back. Called too if the training was interrupted or diverged.
@@ -358,7 +360,7 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "module_")
 
-    def _read(self, X: Any, *, supported: bool = False) -> np.ndarray:
+    def _read(self, X: Any, *, supported: bool = False) -> AnyRows:
         check_is_fitted(self)
         samples = read_samples(self, X, fitting=False)
         if supported:

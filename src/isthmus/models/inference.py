@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,10 +12,11 @@ from sklearn.utils import check_random_state
 from torch import Tensor
 
 from isthmus.core import Composed
+from isthmus.data.streams import AnyRows, chunks
 from isthmus.evaluate.bounds import common_noise, elbo, importance_weighted
 
 _MOST_VALUES = 1 << 22
-_MOST_ROWS = 1024
+MOST_ROWS = 1024
 _BLOCK, _MOST_TO_REPEAT = 16, 1 << 14
 SCORE_DRAWS = 32
 
@@ -39,21 +41,16 @@ class Posterior:
 
 
 @torch.no_grad()
-def by_batch(
-    module: Composed, rows: np.ndarray, function: Callable[[Tensor], Tensor], *, copies: int = 1
-) -> np.ndarray:
+def by_batch(module: Composed, rows: AnyRows, function: Callable[[Tensor], Tensor], *, copies: int = 1) -> np.ndarray:
     """Apply ``function`` to batches of ``rows`` and join what it returns.
 
     ``copies`` is how many decoded samples a row costs, which shrinks the batch.
     """
     module.eval()
     device = device_of(module)
-    size = batch_size(module, rows[0].size, copies)
+    size = batch_size(module, math.prod(rows.shape[1:]), copies)
     # torch.tensor copies: a read-only or memory-mapped array may not be handed over.
-    parts = [
-        _evenly(function, torch.tensor(rows[start : start + size], device=device)).cpu().numpy()
-        for start in range(0, len(rows), size)
-    ]
+    parts = [_evenly(function, torch.tensor(chunk, device=device)).cpu().numpy() for chunk in chunks(rows, size)]
     return np.concatenate(parts)
 
 
@@ -71,7 +68,7 @@ def _evenly(function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
 
 def batch_size(module: Composed, n_values: int, copies: int = 1) -> int:
     """How many samples of so many values to pass through a model at once."""
-    return max(1, min(_MOST_ROWS, _MOST_VALUES // (max(1, n_values) * module.likelihood.n_outputs * copies)))
+    return max(1, min(MOST_ROWS, _MOST_VALUES // (max(1, n_values) * module.likelihood.n_outputs * copies)))
 
 
 def device_of(module: Composed) -> torch.device:
@@ -79,12 +76,12 @@ def device_of(module: Composed) -> torch.device:
     return module.prior().mean.device
 
 
-def rebuild(module: Composed, rows: np.ndarray) -> np.ndarray:
+def rebuild(module: Composed, rows: AnyRows) -> np.ndarray:
     """Mean of p(x|z) at the code of each row, without keeping the codes, which may be wider than the rows."""
     return by_batch(module, rows, lambda x: module.decode(module.encode(x).mean).mean)
 
 
-def score_rows(module: Composed, rows: np.ndarray) -> np.ndarray:
+def score_rows(module: Composed, rows: AnyRows) -> np.ndarray:
     """`BaseAutoencoder.score_samples`: the same noise for every row, so that no row depends on another."""
     if not module.bottleneck.stochastic:
         return by_batch(module, rows, lambda x: module.log_prob(x, module.encode(x).z))
@@ -92,7 +89,7 @@ def score_rows(module: Composed, rows: np.ndarray) -> np.ndarray:
     return by_batch(module, rows, lambda x: elbo(module, x, noise), copies=len(noise))
 
 
-def weigh_rows(module: Composed, rows: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
+def weigh_rows(module: Composed, rows: AnyRows, n_draws: int, seed: int) -> np.ndarray:
     """`BaseAutoencoder.log_likelihood`."""
     generator = torch.Generator().manual_seed(seed)
     return by_batch(module, rows, lambda x: importance_weighted(module, x, n_draws, generator), copies=min(n_draws, 64))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, cast
 
 from torch import Tensor, nn
 from torch.nn.functional import conv_transpose2d, interpolate
@@ -176,7 +176,14 @@ class TransposedConv(nn.ConvTranspose2d):
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         y = conv_transpose2d(
-            input, self.weight, None, self.stride, self.padding, self.output_padding, self.groups, self.dilation
+            input,
+            self.weight,
+            None,
+            self.stride,
+            cast(tuple[int, int], self.padding),
+            self.output_padding,
+            self.groups,
+            self.dilation,
         )
         # Autocast would leave the sum in float32.
         return y if self.bias is None else y + self.bias.to(y.dtype).view(-1, 1, 1)

@@ -73,7 +73,7 @@ class View:
         """The rows as samples, (n, d), (n, H, W) or (n, H, W, C)."""
         from isthmus.models.inputs import read_samples
 
-        return read_samples(self.estimator, self.rows, fitting=False)
+        return np.asarray(read_samples(self.estimator, self.rows, fitting=False))
 
     @cached_property
     def codes(self) -> np.ndarray:

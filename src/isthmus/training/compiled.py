@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -55,10 +56,7 @@ class CompiledStep:
         """Step ``number``, from 1."""
         adam = self.optimizer
         self._numbers.copy_(torch.tensor([rate, 1 - BETA1**number, 1 - BETA2**number]))
-        shape = batch[0].shape
-        if shape not in self._graphs:
-            self._graphs[shape] = _compile(self._whole)
-        self._graphs[shape](
+        arguments = (
             self,
             self.weights.masters,
             self.weights.computed_with,
@@ -68,6 +66,15 @@ class CompiledStep:
             cost_weights,
             self._numbers,
         )
+        graph = self._graphs.get(batch[0].shape)
+        if graph is not None:
+            graph(*arguments)
+            return
+        graph = _compile(self._whole)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch's compiler warns of PyTorch
+            graph(*arguments)
+        self._graphs[batch[0].shape] = graph
 
     @staticmethod
     def _whole(

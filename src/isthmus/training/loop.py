@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 from isthmus.core import Composed
+from isthmus.data.ranges import RowNumbers
+from isthmus.data.streams import AnyRows
 from isthmus.errors import DivergedError, RunError
 from isthmus.files import remove_leftovers
 from isthmus.processes import Group
@@ -41,8 +43,8 @@ _VALIDATION_SEED = 0
 class Split:
     """Row numbers of the training part and of the part that chooses the best epoch (may be empty)."""
 
-    train: np.ndarray
-    validation: np.ndarray
+    train: RowNumbers
+    validation: RowNumbers
 
 
 class Loop:
@@ -52,7 +54,7 @@ class Loop:
     ----------
     module : Composed
         Trained in place; it has the best weights once `run` returns or raises.
-    X : ndarray of shape (n, *event)
+    X : ndarray or Rows of shape (n, *event)
         All rows, in the data's own units.
     split : Split
         Which of them to train on.
@@ -66,7 +68,7 @@ class Loop:
         Identifies data, parameters and versions, for whoever wants to resume.
     callbacks : sequence of Callback
         Called after each epoch.
-    target : ndarray of shape (n, *event), optional
+    target : ndarray or Rows of shape (n, *event), optional
         What the decoder is to give back for each row of X, if that is not X itself.
     stage : str
         What this training is a part of, for the callbacks.
@@ -78,7 +80,7 @@ class Loop:
     def __init__(
         self,
         module: Composed,
-        X: np.ndarray,
+        X: AnyRows,
         split: Split,
         *,
         trainer: Trainer,
@@ -86,7 +88,7 @@ class Loop:
         position: Position,
         fingerprint: str,
         callbacks: Sequence[Callback] = (),
-        target: np.ndarray | None = None,
+        target: AnyRows | None = None,
         stage: str = "",
         group: Group | None = None,
     ) -> None:
@@ -96,14 +98,17 @@ class Loop:
         self.device = self.group.device or choose_device(trainer.device)
         module.to(self.device)
         batch_size = trainer.resolve_batch_size(len(split.train))
-        bf16, self.precision = choose_bf16(trainer.precision, module, batch_size, self.device)
+        bf16, self.precision = choose_bf16(trainer.precision, module, torch.tensor(X[:1]), batch_size, self.device)
         self.engine = make_engine(module, trainer, self.device, bf16, self.group)
-        self.batches = Batches(X, split.train, batch_size, self.device, target, shard=self.group.shard)
+        limit, shard = trainer.memory_limit, self.group.shard
+        self.batches = Batches(X, split.train, batch_size, self.device, target, shard=shard, memory_limit=limit)
         self.validation: Batches | None = None
         if len(split.validation):
             # A part that is too small to be shared is gone through by every process.
-            shard = self.group.shard if len(split.validation) >= 2 * self.group.world else (0, 1)
-            self.validation = Batches(X, split.validation, 2 * batch_size, self.device, target, shard=shard)
+            shard = shard if len(split.validation) >= 2 * self.group.world else (0, 1)
+            self.validation = Batches(
+                X, split.validation, 2 * batch_size, self.device, target, shard=shard, memory_limit=limit
+            )
         self.best = self._weights()
         self.folder = None if trainer.checkpoint is None else Path(trainer.checkpoint)
         self._last_save = time.monotonic()
@@ -151,9 +156,10 @@ class Loop:
     def _epoch(self, interrupted) -> None:
         position, started = self.position, time.monotonic()
         n_steps = self.n_epochs * self.batches.n_batches
-        with self.engine.training():
+        batches = self.batches.epoch(position.seed + position.epoch, start=position.batch)
+        with self.engine.training(), closing(batches):
             self.module.train()
-            for batch in self.batches.epoch(position.seed + position.epoch, start=position.batch):
+            for batch in batches:
                 self._step(batch, n_steps)
                 stop, save = self.engine.agreed(interrupted(), self._is_due())
                 if stop:
@@ -219,9 +225,9 @@ class Loop:
         self.module.eval()
         self.module.bottleneck.sampling = True
         try:
-            with random_numbers(_VALIDATION_SEED, self.device):
+            with random_numbers(_VALIDATION_SEED, self.device), closing(batches.epoch(seed=None)) as epoch:
                 costs = []
-                for number, batch in enumerate(islice(batches.epoch(seed=None), most)):
+                for number, batch in enumerate(islice(epoch, most)):
                     with shared_batch(None if alone else batches.share(number)):
                         costs.append(torch.stack([cost.double() for cost in self.engine.costs(batch).values()]))
         finally:

@@ -16,24 +16,33 @@ Precision = Literal["auto", "32", "bf16"]
 _CAST = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
-# Multiplications and additions of a step below which the products are too small for their format to matter.
-_WORTH = 1 << 27
+# Multiplications of a forward pass below which a step in bfloat16 takes no less time than one in float32, as found on
+# a CPU with AVX-512 BF16 by `benchmarks/step_time.py --crossover`.
+_WORTH = 1 << 26
 
 
-def choose_bf16(wish: Precision, module: Composed, batch_size: int, device: torch.device) -> tuple[bool, str]:
-    """Whether to compute in bfloat16, and why."""
+def choose_bf16(
+    wish: Precision, module: Composed, row: Tensor, batch_size: int, device: torch.device
+) -> tuple[bool, str]:
+    """Whether to compute in bfloat16, and why, for batches of rows such as ``row``, of shape (1, *event)."""
     if wish != "auto":
         return wish == "bf16", "as asked"
     if not has_fast_bf16(device):
         return False, "no fast bfloat16 here"
-    if batch_size * _products_per_row(module) < _WORTH:
+    if batch_size * _products(module, row.to(device)) < _WORTH:
         return False, "layers this small gain nothing from bfloat16"
     return True, "products in bfloat16, which is fast here; weights, likelihoods and divergences in float32"
 
 
-def _products_per_row(module: Composed) -> int:
-    """Multiplications for one row and pass, if every weight were used once: kernels are used more often."""
-    return sum(p.numel() for p in module.parameters() if p.requires_grad and p.ndim >= 2)
+@torch.no_grad()
+def _products(module: Composed, row: Tensor) -> int:
+    """Multiplications in one pass of one row through encoder and decoder."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    module.eval()
+    with FlopCounterMode(display=False) as counter:
+        module.decode(module.encode(row).mean)
+    return counter.get_total_flops() // 2
 
 
 def has_fast_bf16(device: torch.device) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 
+from isthmus.data.streams import MEMORY_LIMIT
 from isthmus.errors import ParameterError
 from isthmus.training.pilot import Compile
 from isthmus.training.precision import Precision
@@ -74,6 +75,9 @@ class Trainer(BaseEstimator):
         Where else to send the metrics; each needs its package (``pip install "isthmus[track]"``).
     log_dir : path
         Folder of the loggers' files.
+    memory_limit : float
+        GiB of data that may be held in memory, or on the device. Larger data that come from files or data sets are
+        streamed: read in blocks, shuffled in pools of these. Arrays that are in memory already stay there.
     flush_denormal : bool
         Treat denormal numbers as zero while training on a CPU, where they can make Adam many times slower. The
         process-wide setting is put back afterwards.
@@ -113,6 +117,7 @@ class Trainer(BaseEstimator):
         "callbacks": ["array-like"],
         "loggers": ["array-like"],
         "log_dir": [str, PathLike],
+        "memory_limit": [Interval(Real, 0, None, closed="left")],
         "flush_denormal": ["boolean"],
         "keep_memory": ["boolean"],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
@@ -140,6 +145,7 @@ class Trainer(BaseEstimator):
         callbacks: Sequence[Any] = (),
         loggers: Sequence[Literal["tensorboard", "mlflow"]] = (),
         log_dir: str | Path = "logs",
+        memory_limit: float = MEMORY_LIMIT,
         flush_denormal: bool = True,
         keep_memory: bool = True,
         n_threads: int | None = None,
@@ -164,6 +170,7 @@ class Trainer(BaseEstimator):
         self.callbacks = callbacks
         self.loggers = loggers
         self.log_dir = log_dir
+        self.memory_limit = memory_limit
         self.flush_denormal = flush_denormal
         self.keep_memory = keep_memory
         self.n_threads = n_threads
