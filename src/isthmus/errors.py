@@ -34,7 +34,7 @@ class DivergedError(IsthmusError, ArithmeticError):
 
 
 class LostProcessError(IsthmusError, ConnectionError):
-    """One of several processes that train together is gone; what was saved is whole, and can be resumed from."""
+    """One of several processes that work together is gone; what was saved is whole."""
 
 
 class IsthmusWarning(UserWarning):
