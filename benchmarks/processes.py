@@ -22,7 +22,7 @@ import numpy as np
 from common import environment
 
 from isthmus import VAE, Trainer
-from isthmus.data.builtin import faces
+from isthmus.data import load
 from isthmus.networks import MLP
 from isthmus.processes.group import Joined
 from isthmus.training.checkpoint import FILE
@@ -33,7 +33,7 @@ LIMIT = 30.0
 
 def train(options: dict[str, Any]) -> None:
     """Train in this process or, as its trainer says, in several; each writes its losses and weights."""
-    X = np.asarray(faces(n=options["rows"], size=28, random_state=0).X)
+    X = load(f"faces:n={options['rows']},size=28").X
     trainer = Trainer(device="cpu", batch_size=options["batch"], compile=False, **options["trainer"])
     model = VAE(
         16, network=MLP((512, 512)), max_epochs=options["epochs"], trainer=trainer, random_state=options["seed"]

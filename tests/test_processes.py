@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,15 @@ import torch.nn.functional as F
 from test_resume import one_thread
 from trainings import BATCH, CASES, X, outcome
 
-from isthmus import ParameterError, Trainer
+from isthmus import VAE, LostProcessError, ParameterError, Trainer
+from isthmus.cli import main
+from isthmus.commands.parts import SharedCommand, _Part
+from isthmus.data.streams import Rows
 from isthmus.processes import Share, own_rows, whole_batch
 from isthmus.processes.noise import shared_batch
 from isthmus.training.batches import Batches
 from isthmus.training.checkpoint import FILE
+from isthmus.training.runtime import choose_threads
 
 _ = one_thread  # a fixture: every test here runs on one thread
 
@@ -155,6 +160,92 @@ def test_an_interactive_session_cannot_be_started_again(monkeypatch):
     monkeypatch.setattr(sys, "orig_argv", ["python"])
     with pytest.raises(ParameterError, match="interactive"):
         CASES["vae"]({"devices": 2, "device": "cpu"})
+
+
+def test_threads_are_shared_by_the_processes_of_a_machine(monkeypatch):
+    monkeypatch.setattr("isthmus.training.runtime.cpu_quota", lambda: None)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert [choose_threads(None, n) for n in (1, 2, 3, 16)] == [8, 4, 2, 1]
+    assert choose_threads(5, 2) == 5
+    monkeypatch.setenv("OMP_NUM_THREADS", "8")
+    assert choose_threads(None, 2) == 8
+
+
+# ---------------------------------------------------------------- inference
+
+
+class Chunks(Rows):
+    """A stream of an array."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        super().__init__(array.shape, array.dtype, "chunks")
+        self.array = array
+
+    def _take(self, rows: np.ndarray) -> np.ndarray:
+        return self.array[rows]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    """A run folder."""
+    folder = tmp_path_factory.mktemp("run") / "run"
+    np.save(folder.parent / "X.npy", X)
+    VAE(3, max_epochs=1, random_state=0).fit(X).save(folder)
+    return folder
+
+
+def codes(run: Path, *options: str, name: str = "codes.npy") -> bytes:
+    out = run.parent / name
+    assert main(["encode", str(run), str(run.parent / "X.npy"), "--out", str(out), *options]) == 0
+    return out.read_bytes()
+
+
+def test_some_rows_are_encoded_as_among_all(run, tmp_path):
+    whole = np.load(BytesIO(codes(run)))
+    for wish, rows in {
+        "5:30": slice(5, 30),
+        ":7": slice(7),
+        "150:": slice(150, None),
+        "150:999": slice(150, None),
+    }.items():
+        assert np.array_equal(np.load(BytesIO(codes(run, "--rows", wish))), whole[rows])
+    stream = _Part(Chunks(X), 20, 60)
+    assert np.array_equal(stream[np.array([3, 0, 39])], X[[23, 20, 59]])
+    assert np.array_equal(np.asarray(stream), X[20:60])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(["--rows", "160:"], "has no rows"), (["--rows", "1-5"], "a range"), (["--devices", "0"], "at least 1")],
+)
+def test_rows_that_are_not_there_are_refused(options, message, run, capsys):
+    assert main(["encode", str(run), str(run.parent / "X.npy"), "--out", str(run.parent / "no.npy"), *options]) == 2
+    assert message in capsys.readouterr().err
+    assert not (run.parent / "no.npy").exists()
+
+
+def test_several_processes_write_what_one_writes(run, capsys):
+    assert codes(run, "--devices", "2") == codes(run)
+    assert not list(run.parent.glob(".parts*"))
+
+
+@pytest.mark.slow
+def test_several_processes_score_what_one_scores(run, capsys):
+    printed = []
+    for devices in ("1", "3"):
+        assert main(["score", str(run), str(run.parent / "X.npy"), "--rows", "3:90", "--devices", devices]) == 0
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1]
+    assert codes(run, "--devices=3", name="codes.csv") == codes(run, name="codes.csv")
+
+
+def test_a_part_that_fails_is_told_and_nothing_is_written(run, capsys):
+    (run.parent / "bad").mkdir(exist_ok=True)
+    command = SharedCommand("encode", [str(run.parent / "bad"), "digits"])
+    with pytest.raises(LostProcessError, match=r"one of 2 processes failed: there is no params\.json"):
+        list(command.results(10, 0, 2, run.parent))
+    assert not list(run.parent.glob(".parts*"))
 
 
 # ---------------------------------------------------------------- real processes

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -111,12 +111,25 @@ class SharedCommand:
                 for process in running:
                     process.kill()
                     process.wait()
+                    if process.stderr:
+                        process.stderr.close()
 
     def _start(self, start: int, stop: int, file: Path, n: int) -> subprocess.Popen:
         threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // n))}
         return subprocess.Popen(
-            [sys.executable, "-m", "isthmus.cli", self.command, *_others(self.args)]
-            + ["--rows", f"{start}:{stop}", "--out", str(file), "--devices", "1"],
+            [
+                sys.executable,
+                "-m",
+                "isthmus.cli",
+                self.command,
+                *_others(self.args),
+                "--rows",
+                f"{start}:{stop}",
+                "--out",
+                str(file),
+                "--devices",
+                "1",
+            ],
             env=threads | os.environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -25,6 +25,8 @@ class Group:
         Where this process computes, if that is settled.
     peers : Peers, optional
         The other processes of this machine, as far as they are known.
+    n_here : int
+        Processes on this machine.
 
     Attributes
     ----------
@@ -38,7 +40,9 @@ class Group:
         world: int = 1,
         device: torch.device | None = None,
         peers: Peers | None = None,
+        n_here: int = 1,
     ) -> None:
+        self.n_here = n_here
         self.rank, self.world, self.device, self._peers = rank, world, device, peers or Peers([])
         self.lost = False
 
@@ -109,10 +113,11 @@ class Group:
             function(*args)
         except RuntimeError as error:  # torch has no class of its own for a closed connection
             self.lost = True
-            who = self._peers.gone_soon() or "another process of this training is gone or does not answer"
+            what = str(error).splitlines()[0].rpartition("] ")[2]
+            who = self._peers.gone_soon() or f"another process is gone, or does not answer ({what})"
             raise LostProcessError(
-                f"{who} ({str(error).splitlines()[0][:120]}); what was saved is whole, and the training can be resumed "
-                "from its checkpoint, by any number of processes"
+                f"{who}; what was saved is whole, and the training can be resumed from its checkpoint, by any number of "
+                "processes"
             ) from None
 
 

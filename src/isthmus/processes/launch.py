@@ -17,7 +17,7 @@ import torch
 from isthmus.errors import IsthmusWarning, ParameterError
 from isthmus.processes.group import Group, Joined
 from isthmus.processes.peers import Peers
-from isthmus.training.runtime import choose_device, choose_threads
+from isthmus.training.runtime import choose_device
 
 if TYPE_CHECKING:
     from isthmus.training.trainer import Trainer
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # A process that is gone is noticed at once; this is for one that is there and does not answer.
 _TIMEOUT = timedelta(minutes=10)
 _LAST_WAIT = 10.0
+# Where Fabric looks for its place among the processes.
+_SET = ("LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "WORLD_SIZE")
 
 
 def join(trainer: Trainer) -> Group:
@@ -82,16 +84,16 @@ def _start(trainer: Trainer, devices: int, num_nodes: int) -> Group:
     peers = Peers(others)
     try:
         peers.run(fabric.launch)
-    except (ValueError, RuntimeError) as error:
+    except BaseException as error:
+        _undo(others)
+        if not isinstance(error, ValueError | RuntimeError):
+            raise
         raise ParameterError(f"the {devices * num_nodes} processes cannot be joined: {_first_line(error)}") from None
     if fabric.device.type == "cuda":
         torch.cuda.set_device(fabric.device)
-    if "OMP_NUM_THREADS" not in os.environ:
-        # Processes of one machine share its cores.
-        torch.set_num_threads(max(1, choose_threads(None) // devices))
     if fabric.global_rank > 0:
         warnings.simplefilter("ignore", IsthmusWarning)  # the first process gives them
-    return Group(fabric.global_rank, fabric.world_size, fabric.device, peers)
+    return Group(fabric.global_rank, fabric.world_size, fabric.device, peers, devices)
 
 
 def _fabric(trainer: Trainer, devices: int, num_nodes: int) -> Any:
@@ -111,14 +113,10 @@ def _fabric(trainer: Trainer, devices: int, num_nodes: int) -> Any:
             # Only its processes: gradients are summed by the training itself, the same way whatever the device.
             strategy=DDPStrategy(timeout=_TIMEOUT),
         )
-    except (ValueError, RuntimeError, TypeError, KeyError) as error:
+    except Exception as error:  # what it raises has no class in common
         raise ParameterError(
             f"devices={devices}, num_nodes={num_nodes} cannot be had here: {_first_line(error)}"
         ) from None
-    except Exception as error:
-        if type(error).__name__ != "MisconfigurationException":  # derives from Exception alone
-            raise
-        raise ParameterError(f"devices={devices} cannot be had here: {_first_line(error)}") from None
 
 
 def _start_others(environment: Any, devices: int, num_nodes: int) -> list[subprocess.Popen]:
@@ -134,6 +132,7 @@ def _start_others(environment: Any, devices: int, num_nodes: int) -> list[subpro
             "machine; or start the program with torchrun or SLURM, which set them"
         )
     os.environ |= {
+        "LOCAL_RANK": "0",
         "MASTER_ADDR": environment.main_address,
         "MASTER_PORT": str(environment.main_port),
         "NODE_RANK": str(environment.node_rank()),
@@ -149,9 +148,17 @@ def _start_others(environment: Any, devices: int, num_nodes: int) -> list[subpro
         )
         for rank in range(1, devices)
     ]
-    os.environ["LOCAL_RANK"] = "0"
     atexit.register(_await, others)
     return others
+
+
+def _undo(others: list[subprocess.Popen]) -> None:
+    """End processes that could not be joined, so that the program can go on without them."""
+    for process in others:
+        process.kill()
+        process.wait()
+    for name in _SET if others else ():
+        os.environ.pop(name, None)
 
 
 def _same_command(devices: int) -> Sequence[str]:

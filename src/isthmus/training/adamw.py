@@ -28,7 +28,7 @@ class AdamW:
         self.second = [torch.zeros_like(w) for w in weights]
         self._count = torch.zeros((), device=weights[0].device)
         self.decays = [decay if w.ndim >= 2 else 0.0 for w in weights]
-        self._gradients = [torch.empty_like(w) for w in weights]
+        self._gradients: dict[int, Tensor] = {}
 
     def widen(self, gradients: tuple[Tensor, ...] | list[Tensor]) -> list[Tensor]:
         """Gradients as float32 in the layout of the weights, which the kernel relies on, in buffers that are kept."""
@@ -37,6 +37,8 @@ class AdamW:
             i for i, g in enumerate(gradients) if g.dtype != torch.float32 or g.stride() != self.weights[i].stride()
         ]
         for i in other:
+            if i not in self._gradients:
+                self._gradients[i] = torch.empty_like(self.weights[i])
             widened[i] = self._gradients[i]
         if other:
             torch._foreach_copy_(  # pyright: ignore[reportPrivateImportUsage]

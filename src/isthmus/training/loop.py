@@ -129,7 +129,7 @@ class Loop:
         """
         with ExitStack() as stack:
             stack.enter_context(random_numbers(self.position.seed, self.device))
-            stack.enter_context(process_settings(self.trainer))
+            stack.enter_context(process_settings(self.trainer, self.group.n_here))
             interrupted = stack.enter_context(deferred_interrupt())
             stack.enter_context(self.group.guard())
             self.group.broadcast_(self.module.state_dict().values())
