@@ -109,7 +109,7 @@ def main() -> int:
             {**shared, "trainer": trainer, "out": f"{folder}/killed"}, Path(folder)
         )
         print(
-            f"\nkilled the second process: the first ended after {seconds:.1f} s with exit code {code}, and said:\n{words}"
+            f"\nkilled the second process: the first ended after {seconds:.1f} s with exit code {code}, saying\n{words}"
         )
         failed |= seconds > LIMIT or code == 0 or "LostProcessError" not in words
     return int(failed)

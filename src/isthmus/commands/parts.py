@@ -115,22 +115,10 @@ class SharedCommand:
                         process.stderr.close()
 
     def _start(self, start: int, stop: int, file: Path, n: int) -> subprocess.Popen:
-        threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // n))}
+        own = ["--rows", f"{start}:{stop}", "--out", str(file), "--devices", "1"]
         return subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "isthmus.cli",
-                self.command,
-                *_others(self.args),
-                "--rows",
-                f"{start}:{stop}",
-                "--out",
-                str(file),
-                "--devices",
-                "1",
-            ],
-            env=threads | os.environ,
+            [sys.executable, "-m", "isthmus.cli", self.command, *_others(self.args), *own],
+            env={"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // n)), **os.environ},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

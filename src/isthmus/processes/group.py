@@ -116,8 +116,8 @@ class Group:
             what = str(error).splitlines()[0].rpartition("] ")[2]
             who = self._peers.gone_soon() or f"another process is gone, or does not answer ({what})"
             raise LostProcessError(
-                f"{who}; what was saved is whole, and the training can be resumed from its checkpoint, by any number of "
-                "processes"
+                f"{who}; what was saved is whole, and the training can be resumed from its checkpoint, by any number "
+                "of processes"
             ) from None
 
 
