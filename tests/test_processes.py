@@ -77,7 +77,7 @@ def test_the_order_of_the_data_is_the_same_for_any_number_of_processes(limit):
 
 
 def test_batches_too_small_to_be_shared_are_refused():
-    with pytest.raises(ParameterError, match="cannot be shared by 4 processes"):
+    with pytest.raises(ParameterError, match="batches of 2 rows cannot be shared by 4 processes"):
         Batches(X, np.arange(10), 3, torch.device("cpu"), shard=(0, 4))
 
 

@@ -151,9 +151,9 @@ STREAM = Trainer(memory_limit=0, batch_size=16)
 
 
 def one_thread(function):
-    before = threading.active_count()
     found = function()
-    assert threading.active_count() == before
+    # zarr keeps a thread of its own.
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("isthmus")]
     return found
 
 

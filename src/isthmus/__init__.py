@@ -27,6 +27,7 @@ from isthmus.errors import (
 if TYPE_CHECKING:
     from isthmus.models import models
     from isthmus.runs import load
+    from isthmus.sweep import search
     from isthmus.training import Trainer
 
 __version__ = "0.1.0"
@@ -48,9 +49,15 @@ __all__ = [
     "Trainer",
     "load",
     "models",
+    "search",
 ]
 
-_HOME = {"Trainer": "isthmus.training", "load": "isthmus.runs", "models": "isthmus.models"}
+_HOME = {
+    "Trainer": "isthmus.training",
+    "load": "isthmus.runs",
+    "models": "isthmus.models",
+    "search": "isthmus.sweep",
+}
 
 
 def __getattr__(name: str) -> Any:

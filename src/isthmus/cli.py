@@ -11,6 +11,7 @@ from isthmus.errors import IsthmusError, LostProcessError
 
 _COMMANDS = {
     "fit": ("isthmus.commands.fit", "train a model on data and save it as a run folder"),
+    "sweep": ("isthmus.commands.sweep", "search for good parameters of a model, by many trials"),
     "encode": ("isthmus.commands.use", "codes of data"),
     "reconstruct": ("isthmus.commands.use", "encode and decode data"),
     "denoise": ("isthmus.commands.use", "restore noisy data"),

@@ -25,12 +25,6 @@ class Share:
         start, stop = (i * (total // world) + min(i, total % world) for i in (rank, rank + 1))
         return cls(start, stop, total)
 
-    @classmethod
-    def of_batch(cls, n_samples: int, n_batches: int, number: int, rank: int, world: int) -> Share:
-        """The same of batch ``number`` of an epoch of ``n_batches``, which are as even."""
-        batch = cls.of(n_samples, number, n_batches)
-        return cls.of(batch.count, rank, world)
-
     @property
     def count(self) -> int:
         """How many rows it has."""

@@ -28,7 +28,7 @@ class Batches:
     rows : ndarray of int, or Ranges
         Which rows of X these batches are made of, ascending.
     batch_size : int
-        Largest batch; the rows are split evenly, so that no last batch is tiny.
+        Largest batch; the rows are split as evenly as leaves one size for all batches but the last, and none tiny.
     device : torch.device
         Where the batches go.
     target : ndarray or Rows of shape (n, *event), optional
@@ -67,10 +67,12 @@ class Batches:
     ) -> None:
         self.n_samples = len(rows)
         self.n_batches = -(-self.n_samples // batch_size)
-        if shard[1] > max(1, self.n_samples // max(self.n_batches, 1)):
+        self._starts = _batch_starts(self.n_samples, self.n_batches)
+        smallest = smallest_batch(self.n_samples, batch_size)
+        if shard[1] > max(1, smallest):
             raise ParameterError(
-                f"batches of {self.n_samples // self.n_batches} rows cannot be shared by {shard[1]} processes; choose "
-                "a larger batch_size, or fewer devices"
+                f"batches of {smallest} rows cannot be shared by {shard[1]} processes; choose a larger batch_size, or "
+                "fewer devices"
             )
         self._rows, self._device, self.shard = rows, device, shard
         arrays = [X] if target is None else [X, target]
@@ -100,11 +102,12 @@ class Batches:
 
     def share(self, number: int) -> Share | None:
         """What this process has of batch ``number``; None if that is all of it."""
-        return None if self.shard[1] == 1 else Share.of_batch(self.n_samples, self.n_batches, number, *self.shard)
+        size = int(self._starts[number + 1] - self._starts[number])
+        return None if self.shard[1] == 1 else Share.of(size, *self.shard)
 
     def _spans(self, shard: tuple[int, int]) -> np.ndarray:
         """First position of each batch in the order of the epoch and the one behind its last: of a process's part."""
-        starts = _starts(np.int64(self.n_samples), self.n_batches, np.arange(self.n_batches + 1))
+        starts = self._starts
         rank, world = shard
         sizes = np.diff(starts)
         first, last = (starts[:-1] + _starts(sizes, world, np.int64(part)) for part in (rank, rank + 1))
@@ -117,6 +120,19 @@ class Batches:
         # Forwards; the order inside a batch does not matter, but must not depend on how many processes share it.
         rows = np.sort(self._rows[:][index.numpy()])[mine]
         return [torch.from_numpy(np.asarray(array[rows])).to(self._device) for array in self._arrays]
+
+
+def smallest_batch(n: int, batch_size: int) -> int:
+    """Rows of the smallest batch of an epoch over ``n`` rows."""
+    return int(np.diff(_batch_starts(n, -(-n // batch_size))).min(initial=n))
+
+
+def _batch_starts(n: int, n_batches: int) -> np.ndarray:
+    """Where each batch starts, and the last one ends: all are of one size but the last, unless that were tiny."""
+    size = -(-n // max(n_batches, 1))
+    if 2 * (n - size * (n_batches - 1)) >= size:
+        return np.minimum(np.arange(n_batches + 1) * size, n)
+    return _starts(np.int64(n), n_batches, np.arange(n_batches + 1))
 
 
 def _starts(n: np.ndarray | np.int64, k: int, part: np.ndarray | np.int64) -> np.ndarray:

@@ -20,7 +20,7 @@ from isthmus.errors import DivergedError, RunError
 from isthmus.files import remove_leftovers
 from isthmus.processes import Group
 from isthmus.processes.noise import shared_batch
-from isthmus.training.batches import Batches
+from isthmus.training.batches import Batches, smallest_batch
 from isthmus.training.callbacks import Callback, Epoch
 from isthmus.training.checkpoint import FILE, Checkpoint, Position, restore_module
 from isthmus.training.interrupt import deferred_interrupt
@@ -105,7 +105,7 @@ class Loop:
         self.validation: Batches | None = None
         if len(split.validation):
             # A part that is too small to be shared is gone through by every process.
-            shard = shard if len(split.validation) >= 2 * self.group.world else (0, 1)
+            shard = shard if smallest_batch(len(split.validation), 2 * batch_size) >= self.group.world else (0, 1)
             self.validation = Batches(
                 X, split.validation, 2 * batch_size, self.device, target, shard=shard, memory_limit=limit
             )
