@@ -33,6 +33,10 @@ class DivergedError(IsthmusError, ArithmeticError):
     """Training met a NaN or an infinity; the model keeps its last good weights."""
 
 
+class LostProcessError(IsthmusError, ConnectionError):
+    """One of several processes that work together is gone; what was saved is whole."""
+
+
 class IsthmusWarning(UserWarning):
     """Base of every warning of isthmus."""
 

@@ -28,6 +28,7 @@ from isthmus.explore.attributes import MOST_ATTRIBUTES, restore_attributes
 from isthmus.files import atomic_write, read_json, read_tensors, write_json, write_tensors
 from isthmus.models.auto import Choice
 from isthmus.networks import Scaling
+from isthmus.processes import is_writer
 from isthmus.training.checkpoint import restore_module
 from isthmus.training.trainer import Trainer
 
@@ -55,11 +56,15 @@ _MALFORMED = (
 def save_run(estimator: BaseAutoencoder, path: str | PathLike[str], *, overwrite: bool = False) -> None:
     """Write a fitted estimator to the folder ``path``; see `BaseAutoencoder.save`.
 
+    Of several processes that trained it together only the first writes, and the others do nothing.
+
     Raises
     ------
     RunError
         There is a run at ``path`` already and ``overwrite`` is False, or a ``params.json`` of something else.
     """
+    if not is_writer():
+        return
     folder = Path(path)
     if (folder / PARAMS).exists():
         if not overwrite:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isthmus.commands.outputs import write_pictures
+from isthmus.commands.parts import SharedCommand, add_part_options, chosen_rows
 from isthmus.commands.runs import run_parser, run_samples
 from isthmus.data.writing import apply, write_rows
 from isthmus.errors import ParameterError
 
 if TYPE_CHECKING:
+    from isthmus.data import Samples
     from isthmus.models.base import BaseAutoencoder
 
 _MOST_PAIRS = 32
@@ -28,7 +31,10 @@ def run(command: str, args: list[str]) -> int:
     parser = run_parser(command, description, takes_data=takes_data, default=default)
     for names, options in _OPTIONS[command]:
         parser.add_argument(*names, **options)
+    if command in _DIVISIBLE:
+        add_part_options(parser)
     config = parser.parse_args(args)
+    config.again = SharedCommand(command, args)
     from isthmus.runs import load
 
     action(load(config.run), config)
@@ -37,22 +43,22 @@ def run(command: str, args: list[str]) -> int:
 
 def _encode(estimator: BaseAutoencoder, config: Any) -> None:
     names = [str(name) for name in estimator.get_feature_names_out()]
-    shape = apply(estimator.transform, run_samples(estimator, config), config.out, names=names)
+    shape = _write(estimator.transform, *_rows(estimator, config), config, names)
     print(f"{config.out}: codes of shape {shape}")
 
 
 def _reconstruct(estimator: BaseAutoencoder, config: Any) -> None:
-    samples = run_samples(estimator, config)
+    samples, first = _rows(estimator, config)
     out = Path(config.out)
     if out.suffix.lower() == ".png":
-        first = samples.X[:_MOST_PAIRS]
-        decoded = estimator.reconstruct(replace(samples, X=first, y=None, factors=None))
-        truth = first.reshape(-1, *estimator.info_.shape)
+        shown = samples.X[:_MOST_PAIRS]
+        decoded = estimator.reconstruct(replace(samples, X=shown, y=None, factors=None))
+        truth = shown.reshape(-1, *estimator.info_.shape)
         pairs = np.stack([truth, decoded.reshape(truth.shape)], axis=1).reshape(-1, *truth.shape[1:])
         write_pictures(out, pairs, estimator.info_, columns=8)
         print(f"{out}: the first {len(truth)} originals, each with its reconstruction on its right")
         return
-    shape = apply(estimator.reconstruct, samples, out, names=_feature_names(estimator))
+    shape = _write(estimator.reconstruct, samples, first, config, _feature_names(estimator))
     print(f"{out}: reconstructions of shape {shape}")
 
 
@@ -102,16 +108,20 @@ def _sample(estimator: BaseAutoencoder, config: Any) -> None:
 
 
 def _score(estimator: BaseAutoencoder, config: Any) -> None:
-    samples = run_samples(estimator, config)
-    if config.n_samples is None:
-        scores, what = estimator.score_samples(samples), "score"
+    samples, first = _rows(estimator, config)
+    what = "score" if config.n_samples is None else "log_likelihood"
+    if config.n_samples is not None and not hasattr(estimator, "log_likelihood"):
+        raise ParameterError(f"{type(estimator).__name__} has no likelihood to estimate; leave --n_samples out")
+    if config.devices > 1:
+        beside = Path(config.out).parent if config.out else Path(tempfile.gettempdir())
+        scores = np.concatenate(list(config.again.results(len(samples.X), first, config.devices, beside)))
+    elif config.n_samples is None:
+        scores = estimator.score_samples(samples)
     else:
-        if not hasattr(estimator, "log_likelihood"):
-            raise ParameterError(f"{type(estimator).__name__} has no likelihood to estimate; leave --n_samples out")
-        scores, what = estimator.log_likelihood(samples, n_samples=config.n_samples), "log_likelihood"
+        scores = estimator.log_likelihood(samples, n_samples=config.n_samples)
     low, middle, high = np.quantile(scores, [0.01, 0.5, 0.99])
     print(f"{len(scores)} rows; {what} in nats: mean {scores.mean():.3f}, median {middle:.3f}", end="")
-    print(f", 1 % below {low:.3f}, 1 % above {high:.3f}; lowest in row {int(scores.argmin())}")
+    print(f", 1 % below {low:.3f}, 1 % above {high:.3f}; lowest in row {first + int(scores.argmin())}")
     if config.out is not None:
         write_rows(Path(config.out), [scores], len(scores), [what])
         print(f"{config.out}: one value per row")
@@ -138,6 +148,23 @@ def _report(estimator: BaseAutoencoder, config: Any) -> None:
     print(write_report(estimator, samples, Path(config.run), run=config.run))
 
 
+def _rows(estimator: BaseAutoencoder, config: Any) -> tuple[Samples, int]:
+    """The rows that the command is about, and the number of the first."""
+    if config.devices < 1:
+        raise ParameterError(f"--devices must be at least 1, got {config.devices}")
+    return chosen_rows(run_samples(estimator, config), config.rows)
+
+
+def _write(
+    method: Callable[[Any], np.ndarray], samples: Samples, first: int, config: Any, names: list[str] | None
+) -> tuple[int, ...]:
+    """Write what a method makes of the rows, in this process or in several, and return its shape."""
+    if config.devices == 1:
+        return apply(method, samples, config.out, names=names)
+    out, n = Path(config.out), len(samples.X)
+    return write_rows(out, config.again.results(n, first, config.devices, out.parent), n, names)
+
+
 def _feature_names(estimator: BaseAutoencoder) -> list[str] | None:
     names = getattr(estimator, "feature_names_in_", None)
     return None if names is None else [str(name) for name in names]
@@ -148,6 +175,7 @@ def _out(text: str, *, required: bool = True) -> tuple[tuple[str, ...], dict[str
     return ("--out",), {**kind, "metavar": "FILE", "help": text}
 
 
+_DIVISIBLE = ("encode", "reconstruct", "score")
 _ACTIONS: dict[str, tuple[Callable[..., None], str, bool]] = {
     "encode": (_encode, "Write the codes of data.", True),
     "reconstruct": (_reconstruct, "Encode and decode data.", True),

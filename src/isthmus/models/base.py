@@ -165,7 +165,7 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
 
     def train_module(self, fit: Fit, loop: Loop, checkpoint: Checkpoint | None) -> None:
         """Train the module, which is laid out; a variant that takes more than one training does so here."""
-        if self.verbose:
+        if self.verbose and fit.group.is_writer:
             print(self.describe())
         fit.run(loop, checkpoint)
 

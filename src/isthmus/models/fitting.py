@@ -27,6 +27,8 @@ from isthmus.models.auto import (
     choose_network,
     choose_scaling,
 )
+from isthmus.processes import Group
+from isthmus.processes.launch import join
 from isthmus.training.callbacks import Callback, ProgressBar
 from isthmus.training.checkpoint import Checkpoint, Position
 from isthmus.training.loggers import make_logger
@@ -66,6 +68,8 @@ class Fit:
         From which everything random follows.
     fingerprint : str
         Identifies data, parameters and versions.
+    group : Group
+        The processes that train together.
     """
 
     estimator: BaseAutoencoder
@@ -75,15 +79,16 @@ class Fit:
     n_epochs: int
     seed: int
     fingerprint: str
+    group: Group
 
     def loop(self, module: Composed, X: AnyRows, position: Position, n_epochs: int, **options: Any) -> Loop:
         """Training of a module on these rows, which are split as all others."""
-        options = {"trainer": self.trainer, "fingerprint": self.fingerprint, **options}
+        options = {"trainer": self.trainer, "fingerprint": self.fingerprint, "group": self.group, **options}
         return Loop(module, X, self.split, n_epochs=n_epochs, position=position, **options)
 
     def run(self, loop: Loop, checkpoint: Checkpoint | None) -> None:
         """Train to the end, and record how it went even if it was cut off."""
-        loop.callbacks = _callbacks(self.estimator, loop)
+        loop.callbacks = _callbacks(self.estimator, loop) if self.group.is_writer else []
         try:
             for callback in loop.callbacks:
                 callback.on_fit_start(self.estimator.get_params(deep=False), loop.n_epochs)
@@ -101,7 +106,9 @@ def fit_module(estimator: BaseAutoencoder, X: AnyRows, target: AnyRows | None = 
     trainer = estimator.trainer or Trainer()
     fingerprint = _fingerprint(estimator, X, target)
     checkpoint = load_checkpoint(trainer, fingerprint)
-    seed = check_random_state(estimator.random_state).randint(2**31 - 1)
+    group = join(trainer)
+    group.require_same(f"{fingerprint} {checkpoint and checkpoint.position}", "data, parameters and checkpoint")
+    seed = group.broadcast(check_random_state(estimator.random_state).randint(2**31 - 1))
     position = checkpoint.position if checkpoint else Position(seed)
     split = split_rows(X, trainer.validation_fraction, position.seed)
     info = describe_split(X, split)
@@ -110,7 +117,7 @@ def fit_module(estimator: BaseAutoencoder, X: AnyRows, target: AnyRows | None = 
     latent_dim, choices = prepare(estimator, info, position.seed)
     n_batches = -(-len(split.train) // trainer.resolve_batch_size(len(split.train)))
     n_epochs, choices["max_epochs"] = choose_max_epochs(estimator.max_epochs, n_batches)
-    fit = Fit(estimator, X, split, trainer, n_epochs, position.seed, fingerprint)
+    fit = Fit(estimator, X, split, trainer, n_epochs, position.seed, fingerprint, group)
     loop = fit.loop(estimator.module_, X, position, n_epochs, target=target)
     estimator.choices_ = choices
     try:
@@ -223,10 +230,14 @@ def finish(estimator: BaseAutoencoder, rows: AnyRows, target: AnyRows | None = N
 def _how_trained(loop: Loop) -> dict[str, Choice]:
     """How the steps were computed, for `describe`."""
     engine = loop.engine
-    return {
+    choices = {
         "precision": Choice("bf16" if engine.bf16 else "32", loop.precision),
         "compile": Choice(str(bool(engine.pilot.decided)), engine.pilot.reason),
     }
+    if loop.group.world > 1:
+        divided = "rows, weights, gradients and moments" if loop.trainer.strategy == "fsdp" else "rows of every batch"
+        choices["processes"] = Choice(str(loop.group.world), f"each has its part of the {divided}")
+    return choices
 
 
 def _callbacks(estimator: BaseAutoencoder, loop: Loop) -> list[Callback]:
@@ -251,6 +262,7 @@ def _fingerprint(estimator: BaseAutoencoder, X: AnyRows, target: AnyRows | None)
 
 def _is_bookkeeping(name: str) -> bool:
     names = ("resume", "checkpoint", "checkpoint_every", "callbacks", "loggers", "log_dir", "device", "keep_memory")
+    names += ("devices", "strategy", "num_nodes")
     return name in ("verbose", "trainer", *(f"trainer__{n}" for n in names))
 
 

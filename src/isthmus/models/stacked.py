@@ -154,7 +154,7 @@ class StackedAutoencoder(BaseAutoencoder):
         n_epochs = fit.n_epochs if self.pretraining_epochs == "auto" else int(self.pretraining_epochs)
         self.stages_ = []
         self.choices_ |= self._plan(n_epochs)
-        if self.verbose:
+        if self.verbose and fit.group.is_writer:
             print(self.describe())
         if self.pretraining is not None:
             if checkpoint is None:

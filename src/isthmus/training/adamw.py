@@ -28,7 +28,7 @@ class AdamW:
         self.second = [torch.zeros_like(w) for w in weights]
         self._count = torch.zeros((), device=weights[0].device)
         self.decays = [decay if w.ndim >= 2 else 0.0 for w in weights]
-        self._gradients = [torch.empty_like(w) for w in weights]
+        self._gradients: dict[int, Tensor] = {}
 
     def widen(self, gradients: tuple[Tensor, ...] | list[Tensor]) -> list[Tensor]:
         """Gradients as float32 in the layout of the weights, which the kernel relies on, in buffers that are kept."""
@@ -37,6 +37,8 @@ class AdamW:
             i for i, g in enumerate(gradients) if g.dtype != torch.float32 or g.stride() != self.weights[i].stride()
         ]
         for i in other:
+            if i not in self._gradients:
+                self._gradients[i] = torch.empty_like(self.weights[i])
             widened[i] = self._gradients[i]
         if other:
             torch._foreach_copy_(  # pyright: ignore[reportPrivateImportUsage]
@@ -82,9 +84,15 @@ class AdamW:
             It is of other weights.
         """
         own = self.tensors()
+        self.check(own, tensors)
+        for name, tensor in own.items():
+            tensor.copy_(tensors[name])
+
+    @staticmethod
+    def check(own: dict[str, Tensor], tensors: dict[str, Tensor]) -> None:
+        """Raise ValueError unless two states are of the same weights."""
         if own.keys() != tensors.keys():
             raise ValueError("optimiser state of another model")
         for name, tensor in own.items():
             if tensor.shape != tensors[name].shape or tensor.dtype != tensors[name].dtype:
                 raise ValueError(f"optimiser state {name} has shape {tuple(tensors[name].shape)}")
-            tensor.copy_(tensors[name])

@@ -11,6 +11,7 @@ from torch import Tensor
 from isthmus.data.ranges import RowNumbers
 from isthmus.data.streams import MEMORY_LIMIT, AnyRows, Rows
 from isthmus.errors import ParameterError
+from isthmus.processes import Share
 from isthmus.training.pools import Pools
 
 
@@ -44,6 +45,8 @@ class Batches:
         Rows and batches of an epoch, over all processes.
     resident : bool
         Whether all rows are on the device.
+    shard : (int, int)
+        As given.
 
     Raises
     ------
@@ -65,9 +68,13 @@ class Batches:
         self.n_samples = len(rows)
         self.n_batches = -(-self.n_samples // batch_size)
         self._starts = _batch_starts(self.n_samples, self.n_batches)
-        if shard[1] > 1 and shard[1] > np.diff(self._starts).min(initial=batch_size):
-            raise ParameterError(f"batches of {batch_size} rows cannot be shared by {shard[1]} processes")
-        self._rows, self._device, self._shard = rows, device, shard
+        smallest = smallest_batch(self.n_samples, batch_size)
+        if shard[1] > max(1, smallest):
+            raise ParameterError(
+                f"batches of {smallest} rows cannot be shared by {shard[1]} processes; choose a larger batch_size, or "
+                "fewer devices"
+            )
+        self._rows, self._device, self.shard = rows, device, shard
         arrays = [X] if target is None else [X, target]
         self._pools = Pools(arrays, rows, device) if any(isinstance(array, Rows) for array in arrays) else None
         self._arrays = [array for array in arrays if isinstance(array, np.ndarray)]
@@ -83,30 +90,41 @@ class Batches:
         A batch is a list of the rows of X and, if there is a target, those of the target. An iterator that is not
         exhausted should be closed: of a stream it has a thread.
         """
-        spans = self._spans()[start:]
+        spans = self._spans(self.shard)[start:]
         if self._pools is not None:
             yield from self._pools.batches(seed, spans)
             return
         order = torch.arange(self.n_samples)
         if seed is not None:
             order = torch.randperm(self.n_samples, generator=torch.Generator().manual_seed(seed))
-        for first, last in spans.tolist():
-            yield self._gather(order[first:last])
+        for mine, whole in zip(spans.tolist(), self._spans((0, 1))[start:].tolist(), strict=True):
+            yield self._gather(order[slice(*whole)], slice(*(at - whole[0] for at in mine)))
 
-    def _spans(self) -> np.ndarray:
-        """First position of each batch in the order of the epoch and the one behind its last: this process's part."""
+    def share(self, number: int) -> Share | None:
+        """What this process has of batch ``number``; None if that is all of it."""
+        size = int(self._starts[number + 1] - self._starts[number])
+        return None if self.shard[1] == 1 else Share.of(size, *self.shard)
+
+    def _spans(self, shard: tuple[int, int]) -> np.ndarray:
+        """First position of each batch in the order of the epoch and the one behind its last: of a process's part."""
         starts = self._starts
-        rank, world = self._shard
+        rank, world = shard
         sizes = np.diff(starts)
         first, last = (starts[:-1] + _starts(sizes, world, np.int64(part)) for part in (rank, rank + 1))
         return np.stack([first, last], axis=1)
 
-    def _gather(self, index: Tensor) -> list[Tensor]:
+    def _gather(self, index: Tensor, mine: slice) -> list[Tensor]:
         if self._resident is not None:
-            index = index.to(self._device)
+            index = index[mine].to(self._device)
             return [array.index_select(0, index) for array in self._resident]
-        rows = np.sort(self._rows[:][index.numpy()])  # forwards; the order inside a batch does not matter
+        # Forwards; the order inside a batch does not matter, but must not depend on how many processes share it.
+        rows = np.sort(self._rows[:][index.numpy()])[mine]
         return [torch.from_numpy(np.asarray(array[rows])).to(self._device) for array in self._arrays]
+
+
+def smallest_batch(n: int, batch_size: int) -> int:
+    """Rows of the smallest batch of an epoch over ``n`` rows."""
+    return int(np.diff(_batch_starts(n, -(-n // batch_size))).min(initial=n))
 
 
 def _batch_starts(n: int, n_batches: int) -> np.ndarray:

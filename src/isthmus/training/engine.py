@@ -34,8 +34,7 @@ class Engine:
 
     def __init__(self, module: Composed, trainer: Trainer, device: torch.device, bf16: bool) -> None:
         self.module, self.trainer, self.device, self.bf16 = module, trainer, device, bf16
-        self.weights = Weights(module, bf16)
-        self.optimizer = AdamW(self.weights.masters, trainer.weight_decay)
+        self.weights, self.optimizer = self._lay_out()
         self.sums = torch.zeros(len(module.terms), dtype=torch.float64, device=device)
         self.rate = 0.0
         self.pilot = Pilot(trainer.compile, device)
@@ -67,7 +66,8 @@ class Engine:
     def state_dict(self) -> dict[str, Tensor]:
         """The module's, with its weights rather than their copies."""
         held = [p.data for p in self.weights.live]
-        self.weights.use_masters()
+        for p, master in zip(self.weights.live, self.weights.whole(), strict=True):
+            p.data = master
         state = self.module.state_dict()
         for p, data in zip(self.weights.live, held, strict=True):
             p.data = data
@@ -78,17 +78,28 @@ class Engine:
         with autocast(self.device, self.bf16):
             return self.module(*batch)
 
+    def _lay_out(self) -> tuple[Weights, AdamW]:
+        weights = Weights(self.module, self.bf16)
+        return weights, AdamW(weights.masters, self.trainer.weight_decay)
+
+    def agreed(self, stop: bool, save: bool) -> tuple[bool, bool]:
+        """Whether to stop here, and whether to save: what this process wishes, if it trains alone."""
+        return stop, save
+
     def _step_plain(self, batch: list[Tensor], number: int) -> None:
         costs = self.costs(batch)
         loss = self.module.loss(costs, self._cost_weights)
         gradients = torch.autograd.grad(loss, self.weights.live, materialize_grads=True)
         with torch.no_grad():
-            wide = self.optimizer.widen(gradients)
-            if self.trainer.gradient_clip is not None:
-                clip(wide, self.trainer.gradient_clip)
-            self.optimizer.update(wide, self.rate, number)
-            self.weights.refresh()
-            self.sums += torch.stack([cost.sum() for cost in costs.values()])
+            self._update(gradients, torch.stack([cost.sum() for cost in costs.values()]), number)
+
+    def _update(self, gradients: tuple[Tensor, ...], totals: Tensor, number: int) -> None:
+        wide = self.optimizer.widen(gradients)
+        if self.trainer.gradient_clip is not None:
+            clip(wide, self.trainer.gradient_clip)
+        self.optimizer.update(wide, self.rate, number)
+        self.weights.refresh()
+        self.sums += totals
 
     def _step_compiled(self, batch: list[Tensor], number: int) -> bool:
         """Try the compiled step; False if the model cannot be compiled, which the pilot is told."""

@@ -69,10 +69,13 @@ class Pilot:
             self._times[compiled].append(self._now() - started)
             self._decide(steps_left)
 
+    def rule_out(self, reason: str) -> None:
+        """Never compile, whatever was asked for."""
+        self.decided, self.reason = False, reason
+
     def give_up(self, error: Exception) -> None:
         """The model cannot be compiled."""
-        self.decided = False
-        self.reason = f"this model cannot be compiled here ({type(error).__name__})"
+        self.rule_out(f"this model cannot be compiled here ({type(error).__name__})")
 
     def _decide(self, steps_left: int) -> None:
         plain, compiled = self._times[False], self._times[True]

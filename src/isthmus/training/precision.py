@@ -94,8 +94,12 @@ class Weights:
 
     def use_masters(self) -> None:
         """Let the module hold the masters."""
-        for p, master in zip(self.live, self.masters, strict=True):
+        for p, master in zip(self.live, self.whole(), strict=True):
             p.data = master
+
+    def whole(self) -> list[Tensor]:
+        """The masters, in the order of ``live``."""
+        return self.masters
 
     def refresh(self) -> None:
         """Copy the masters once they have moved."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,13 +46,13 @@ def random_numbers(seed: int, device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
-def process_settings(trainer: Trainer) -> Iterator[None]:
-    """Settings of the whole process that make training faster, inside the block only."""
+def process_settings(trainer: Trainer, n_here: int = 1) -> Iterator[None]:
+    """Settings of the whole process, one of ``n_here`` on this machine, that make training faster in the block."""
     threads = torch.get_num_threads()
     # Does PyTorch flush denormals already?
     flushed = bool((torch.tensor([1e-40]) * 1.0 == 0).all())
     torch.set_flush_denormal(trainer.flush_denormal or flushed)
-    torch.set_num_threads(choose_threads(trainer.n_threads))
+    torch.set_num_threads(choose_threads(trainer.n_threads, n_here))
     kept = trainer.keep_memory and keep_freed_memory(True)
     try:
         yield
@@ -62,12 +63,16 @@ def process_settings(trainer: Trainer) -> Iterator[None]:
             keep_freed_memory(False)
 
 
-def choose_threads(wish: int | None) -> int:
-    """Threads to compute with: as asked, or PyTorch's own number, but no more than the container may use at once."""
+def choose_threads(wish: int | None, n_here: int = 1) -> int:
+    """Threads to compute with: as asked, or PyTorch's own number, but no more than the container may use at once.
+
+    Processes that train together share the cores of their machine, unless the environment says how many each has.
+    """
     if wish is not None:
         return wish
     quota = cpu_quota()
-    return torch.get_num_threads() if quota is None else max(1, min(torch.get_num_threads(), math.ceil(quota)))
+    n = torch.get_num_threads() if quota is None else min(torch.get_num_threads(), math.ceil(quota))
+    return max(1, n if "OMP_NUM_THREADS" in os.environ else n // n_here)
 
 
 def cpu_quota(path: Path = Path("/sys/fs/cgroup/cpu.max")) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from numbers import Integral, Real
 from os import PathLike
@@ -24,7 +25,8 @@ class Trainer(BaseEstimator):
     Parameters
     ----------
     batch_size : int or "auto"
-        Samples per step. ``"auto"``: 32 below 1,000 training rows, 64 below 5,000, 128 below 50,000, else 256.
+        Samples per step, of all processes together. ``"auto"``: 32 below 1,000 training rows, 64 below 5,000, 128
+        below 50,000, else 256.
     learning_rate : float
         Peak of the schedule. AdamW's default of 1e-3 suits long training; with warm-up and decay a larger one is
         safe and reaches the same loss sooner.
@@ -47,6 +49,15 @@ class Trainer(BaseEstimator):
         False to have the same bits again.
     device : str
         ``"auto"`` (a CUDA GPU if there is one, else the CPU), ``"cpu"``, ``"cuda"``, ``"mps"``.
+    devices : int or "auto"
+        Processes on this machine that train together, each on a GPU of its own, or on a share of the CPU's cores. The
+        batch size stays that of a step: each process takes its part. ``"auto"``: one, or under torchrun those that it
+        started.
+    strategy : {"auto", "ddp", "fsdp"}
+        What several processes divide. ``"ddp"``, which is ``"auto"``: the rows of each batch. ``"fsdp"``: also the
+        float32 weights, the gradients and the state of the optimiser, for models that are large.
+    num_nodes : int
+        Machines, on each of which ``devices`` processes run.
     validation_fraction : float
         Share of the rows held out to choose the best epoch. With fewer than 20 rows, or 0, nothing is held out and the
         training loss chooses.
@@ -95,6 +106,9 @@ class Trainer(BaseEstimator):
         "precision": [StrOptions({"auto", "32", "bf16"})],
         "compile": ["boolean", StrOptions({"auto"})],
         "device": [str],
+        "devices": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "strategy": [StrOptions({"auto", "ddp", "fsdp"})],
+        "num_nodes": [Interval(Integral, 1, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "early_stopping": [Interval(Integral, 1, None, closed="left"), None],
         "checkpoint": [str, PathLike, None],
@@ -120,6 +134,9 @@ class Trainer(BaseEstimator):
         precision: Precision = "auto",
         compile: Compile = "auto",
         device: str = "auto",
+        devices: int | Literal["auto"] = "auto",
+        strategy: Literal["auto", "ddp", "fsdp"] = "auto",
+        num_nodes: int = 1,
         validation_fraction: float = 0.1,
         early_stopping: int | None = 20,
         checkpoint: str | Path | None = None,
@@ -142,6 +159,9 @@ class Trainer(BaseEstimator):
         self.precision = precision
         self.compile = compile
         self.device = device
+        self.devices = devices
+        self.strategy = strategy
+        self.num_nodes = num_nodes
         self.validation_fraction = validation_fraction
         self.early_stopping = early_stopping
         self.checkpoint = checkpoint
@@ -164,6 +184,8 @@ class Trainer(BaseEstimator):
         except ValueError as error:
             raise ParameterError(str(error)) from None
         choose_device(self.device)
+        if self.num_nodes > 1 and self.devices == "auto" and "TORCHELASTIC_RUN_ID" not in os.environ:
+            raise ParameterError(f"num_nodes={self.num_nodes} needs devices=..., the number of processes on each")
         if self.resume and self.checkpoint is None:
             raise ParameterError("resume=True needs checkpoint=FOLDER, the folder to resume from")
 
