@@ -44,8 +44,8 @@ _FEWEST_TICKS, _MOST_TICKS = 3, 5
 def history_figure(trials: Trials, metric: Metric) -> Figure:
     """Value of every trial in the order of their numbers, and the best so far.
 
-    Pruned trials are shown with what they had reached, failed ones as crosses on the axis, and trials far from all
-    others as arrows at the edge.
+    Pruned trials are shown with what they had reached, failed ones as crosses at the worse edge, and trials far from
+    all others as arrows there.
     """
     figure = new_figure(WIDE, 3.3)
     axes = figure.subplots()
@@ -59,16 +59,18 @@ def history_figure(trials: Trials, metric: Metric) -> Figure:
     _dots(axes, [t["number"] for t in pruned], reached, frame, label="pruned, as far as it came", **hollow)
     failed = [trial["number"] for trial in trials if trial["state"] == "failed"]
     if failed:
-        bottom = axes.get_xaxis_transform()
-        axes.scatter(failed, [0.02] * len(failed), marker="x", s=24, color=MUTED, transform=bottom, label="failed")
+        edge = [0.025 if metric.direction == "maximize" else 0.975] * len(failed)
+        across = axes.get_xaxis_transform()
+        axes.scatter(failed, edge, marker="x", s=24, color=MUTED, transform=across, label="failed")
     best = np.array([t["value"] for t in complete])
     best = np.maximum.accumulate(best) if metric.direction == "maximize" else np.minimum.accumulate(best)
     numbers = [t["number"] for t in complete]
     last = max(trial["number"] for trial in trials)
     axes.step([*numbers, last], [*best, best[-1]], where="post", color=SECOND, lw=1.8, label="best so far", zorder=3)
+    axes.set_xlim(-0.02 * last - 0.5, 1.02 * last + 0.5)
     axes.set_ylim(*frame)
     whole_numbers(axes)
-    legend_above(figure, axes)
+    legend_above(figure, axes, columns=4)
     return figure
 
 

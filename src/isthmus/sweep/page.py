@@ -241,7 +241,8 @@ def _failures(found: Findings) -> Section | None:
 def _notes(found: Findings) -> Section:
     best = ranked(found.trials, found.metric)[0]
     notes = [
-        f"{name} of the best trial lies at an end of its range ({_place(dimension)}); search beyond it."
+        f"{name} of the best trial lies at an end of its range ({_place(dimension)}); if there is more beyond, search "
+        "there."
         for name, dimension in at_an_end(best["params"], found.space).items()
     ]
     notes += [f"The best trial warned: {warning}" for warning in best["warnings"]]

@@ -21,7 +21,7 @@ Pruning = Literal["median", "hyperband", "none"]
 
 RUNGS = 20
 """Parts of a training after each of which a trial may be pruned, whatever its number of epochs."""
-REASON, INTERRUPTED, NOT_NEEDED = "reason", "interrupted", "not needed"
+REASON, REPEATS, INTERRUPTED, NOT_NEEDED = "reason", "repeats", "interrupted", "not needed"
 
 _SETTINGS = "isthmus"
 _STARTUP = 5
@@ -109,6 +109,11 @@ def _agree(study: Study, settings: dict[str, Any], where: str, *, is_new: bool) 
         study.set_user_attr(_SETTINGS, settings)
         return
     differences = _differences(found, settings)
+    if not differences:
+        # What was searched until now and is fixed from now on stays what it is.
+        fixed = {**settings["parameters"], **found["parameters"]}
+        if fixed != found["parameters"]:
+            study.set_user_attr(_SETTINGS, {**found, "parameters": fixed})
     if differences:
         raise RunError(
             f"the study {study.study_name!r} in {where} was made with {_listed(differences, 0)}, and this search has "

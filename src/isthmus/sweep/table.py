@@ -11,7 +11,7 @@ from isthmus.files import atomic_write
 from isthmus.report.elements import number
 from isthmus.sweep.metric import Metric
 from isthmus.sweep.space import from_scalar, show, to_scalar
-from isthmus.sweep.study import NOT_NEEDED, REASON
+from isthmus.sweep.study import NOT_NEEDED, REASON, REPEATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,9 +28,9 @@ def read_trials(study: Study) -> list[dict[str, Any]]:
     """Every trial as a dict.
 
     Keys: ``number``; ``state`` ("complete", "pruned", "failed", "interrupted", "running"); ``value`` of the metric,
-    None unless complete; ``params`` by name; ``epochs`` and ``best_epoch``; ``seconds``; ``metrics`` of the
-    held-out rows; ``reason`` of a failure; ``warnings``; ``place``; ``curve``, from parts of the training to what the
-    metric was then.
+    None unless complete; ``params`` by name; ``epochs`` and ``best_epoch``; ``seconds``; ``metrics`` of the held-out
+    rows; ``reason`` of a failure, or where the value is from; ``warnings``; ``place`` of the run; ``curve``, from parts
+    of the training to what the metric was then.
     """
     trials = study.get_trials(deepcopy=False)
     return [
@@ -50,7 +50,7 @@ def _row(trial: FrozenTrial) -> dict[str, Any]:
         "best_epoch": attrs.get("best_epoch"),
         "seconds": trial.duration.total_seconds() if trial.duration else None,
         "metrics": attrs.get("metrics", {}),
-        "reason": attrs.get(REASON, ""),
+        "reason": attrs.get(REASON, f"the same as trial {attrs[REPEATS]}" if REPEATS in attrs else ""),
         "warnings": attrs.get("warnings", []),
         "place": attrs.get("place", ""),
         "curve": dict(trial.intermediate_values),
@@ -155,5 +155,5 @@ def line_of(trial: FrozenTrial, metric: Metric, study: Study) -> str:
     if row["value"] is not None:
         best = ranked(read_trials(study), metric)[0]["number"] == trial.number
         what = f"{metric.name} {number(row['value'], 6)}" + (" *" if best else "")
-    reason = f": {row['reason']}" if row["state"] == "failed" else ""
+    reason = f": {row['reason']}" if row["reason"] else ""
     return f"trial {trial.number:>3}  {what:<20} {row['seconds']:>6.1f} s  {params}{reason}"

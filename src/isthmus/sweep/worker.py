@@ -16,7 +16,7 @@ from isthmus.sweep.best import BEST, keep_if_best
 from isthmus.sweep.plan import Plan
 from isthmus.sweep.progress import Progress
 from isthmus.sweep.storage import need_optuna
-from isthmus.sweep.study import INTERRUPTED, NOT_NEEDED, REASON, counts, n_before
+from isthmus.sweep.study import INTERRUPTED, NOT_NEEDED, REASON, REPEATS, counts, n_before
 from isthmus.training.interrupt import deferred_interrupt
 
 if TYPE_CHECKING:
@@ -104,12 +104,25 @@ class Worker:
             raise NotNeeded
         trial.set_user_attr("place", self._place())
         params = {name: dimension.suggest(trial, name) for name, dimension in self.plan.space.items()}
+        known = self._known(trial)
+        if known is not None:
+            return known
         try:
             return self._result(trial, params, interrupted)
         except KeyboardInterrupt:
             trial.set_user_attr(REASON, INTERRUPTED)
             self.study.enqueue_trial(trial.params)
             raise
+
+    def _known(self, trial: Trial) -> float | None:
+        """Value of an earlier trial with the same parameters, whose model would be the same."""
+        for other in self.study.get_trials(deepcopy=False):
+            if other.state.name == "COMPLETE" and other.params == trial.params:
+                for name, value in other.user_attrs.items():
+                    trial.set_user_attr(name, value)
+                trial.set_user_attr(REPEATS, other.number)
+                return other.value
+        return None
 
     def _place(self) -> str:
         """Where the run of a trial is kept, for workers elsewhere."""
