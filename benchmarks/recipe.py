@@ -143,7 +143,10 @@ def ranking(rows: list[dict]) -> list[tuple[float, dict, dict[str, float]]]:
         recipe = json.dumps({name: row[name] for name in DEFAULT}, sort_keys=True)
         groups.setdefault((row["data"], row["budget"]), {}).setdefault(recipe, []).append(row["bound"])
     regrets: dict[str, dict[str, float]] = {}
+    most = max(map(len, groups.values()))
     for (data, budget), bounds in groups.items():
+        if len(bounds) < most:
+            continue  # the search was cut off here
         means = {recipe: float(np.median(values)) for recipe, values in bounds.items()}
         best, middle = max(means.values()), float(np.median(list(means.values())))
         for recipe, bound in means.items():
