@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ import pandas as pd
 import pytest
 from helpers import Page
 from sklearn.datasets import load_iris, load_wine
+from sqlalchemy.exc import OperationalError
 
 import isthmus
 from isthmus import VAE, Autoencoder, LinearAutoencoder, Trainer, search
@@ -33,7 +35,7 @@ from isthmus.sweep.place import Place
 from isthmus.sweep.plan import make_plan
 from isthmus.sweep.progress import Progress
 from isthmus.sweep.space import read_space
-from isthmus.sweep.storage import hidden, quiet_optuna, sqlite_url
+from isthmus.sweep.storage import database_errors, hidden, quiet_optuna, sqlite_url
 from isthmus.sweep.study import RUNGS
 from isthmus.sweep.table import read_trials
 from isthmus.sweep.worker import Worker
@@ -61,7 +63,7 @@ def quick(**params):
 
 
 def find(estimator=None, **options):
-    return search(estimator or quick(), X, **{"n_trials": 4, "space": WIDTH, "use_defaults": False, **options})
+    return search(estimator or quick(), X, **{"n_trials": 4, "space": WIDTH, "default_space": False, **options})
 
 
 def given(found):
@@ -114,7 +116,7 @@ def test_data_frames_keep_their_names():
 def test_targets_reach_the_model():
     noisy = X + np.random.default_rng(0).normal(size=X.shape)
     model = isthmus.Noise2Noise(latent_dim=2, max_epochs=2, random_state=0)
-    found = search(model, noisy, target=X, n_trials=1, space=["trainer.learning_rate=1e-3..1e-2"], use_defaults=False)
+    found = search(model, noisy, target=X, n_trials=1, space=["trainer.learning_rate=1e-3..1e-2"], default_space=False)
     assert found.best_estimator_.paired_
     history = found.best_estimator_.history_["val_nll"]
     assert found.best_score_ == history[found.best_estimator_.best_epoch_ - 1]
@@ -123,13 +125,13 @@ def test_targets_reach_the_model():
 def test_choices_of_several_kinds_arrive_as_they_were_written():
     model = isthmus.StackedAutoencoder(latent_dim=2, max_epochs=1, pretraining_epochs=1, random_state=0)
     space = {"pretraining": ["plain", None], "widths": [(3,), (4, 3)], "trainer.gradient_clip": [None, 1.0]}
-    seen = [trial["params"] for trial in search(model, X, n_trials=4, space=space, use_defaults=False).trials_]
+    seen = [trial["params"] for trial in search(model, X, n_trials=4, space=space, default_space=False).trials_]
     assert {type(params["widths"]) for params in seen} == {tuple}
     assert {params["pretraining"] for params in seen} <= {"plain", None}
 
 
 def test_trials_that_fail_are_told_and_the_search_goes_on():
-    found = search(LinearAutoencoder(), X, n_trials=6, space={"latent_dim": [2, 3, 500]}, use_defaults=False)
+    found = search(LinearAutoencoder(), X, n_trials=6, space={"latent_dim": [2, 3, 500]}, default_space=False)
     failed = [trial for trial in found.trials_ if trial["state"] == "failed"]
     assert failed
     assert all(
@@ -167,7 +169,7 @@ def test_divergence_is_a_reason():
 
 def test_a_search_in_which_everything_fails_stops_early():
     with pytest.raises(ParameterError, match="all of the first 5 trials failed, the last because: ParameterError"):
-        search(LinearAutoencoder(), X, n_trials=50, space={"latent_dim": [500, 501]}, use_defaults=False)
+        search(LinearAutoencoder(), X, n_trials=50, space={"latent_dim": [500, 501]}, default_space=False)
 
 
 def test_a_metric_that_the_model_turns_out_not_to_have_ends_the_search():
@@ -176,7 +178,7 @@ def test_a_metric_that_the_model_turns_out_not_to_have_ends_the_search():
 
 
 def test_warnings_are_kept_with_their_trial(recwarn):
-    found = search(Autoencoder(max_epochs=1), X, n_trials=2, space={"latent_dim": [4]}, use_defaults=False)
+    found = search(Autoencoder(max_epochs=1), X, n_trials=2, space={"latent_dim": [4]}, default_space=False)
     assert all("at least as wide as the data" in trial["warnings"][0] for trial in found.trials_)
     assert not [w for w in recwarn if "at least as wide" in str(w.message)]
 
@@ -271,13 +273,13 @@ def test_stages_are_not_judged():
 def test_bad_trials_are_pruned_and_good_ones_are_not(pruner):
     model = VAE(2, max_epochs=20, random_state=0, network="linear", trainer=Trainer(early_stopping=None))
     space = {"trainer.learning_rate": "1e-6..3e-2:log"}
-    found = search(model, X, n_trials=14, space=space, use_defaults=False, pruner=pruner)
+    found = search(model, X, n_trials=14, space=space, default_space=False, pruner=pruner)
     pruned = [trial for trial in found.trials_ if trial["state"] == "pruned"]
     assert pruned
     assert all(trial["epochs"] < 20 and trial["value"] is None for trial in pruned)
     rates = [trial["params"]["trainer.learning_rate"] for trial in pruned]
     assert found.best_params_["trainer.learning_rate"] > np.median(rates)
-    none = search(model.set_params(max_epochs=1), X, n_trials=14, space=space, use_defaults=False, pruner="none")
+    none = search(model.set_params(max_epochs=1), X, n_trials=14, space=space, default_space=False, pruner="none")
     assert {trial["state"] for trial in none.trials_} == {"complete"}
 
 
@@ -328,7 +330,7 @@ def test_a_larger_number_goes_on_and_a_smaller_one_does_nothing(tmp_path):
 @pytest.mark.parametrize("place", ["folder", "database"])
 def test_other_data_models_and_settings_are_refused(tmp_path, place):
     at = {"out": tmp_path / "s"} if place == "folder" else {"storage": sqlite_url(tmp_path / "db"), "study": "mine"}
-    at |= {"space": RATE, "use_defaults": False, "n_trials": 1}
+    at |= {"space": RATE, "default_space": False, "n_trials": 1}
     search(quick(), X, **at)
     for model, data, changed, message in [
         (quick(), load_wine().data, {}, "data=150 rows"),
@@ -422,22 +424,46 @@ def test_folders_may_have_any_name(tmp_path, name):
     assert (tmp_path / name / "study.db").exists()
 
 
-def test_a_database_that_goes_away_is_told(tmp_path):
-    plan = make_plan(quick(), load(X), space=WIDTH, use_defaults=False)
+class Drop(Callback):
+    """The database loses its tables while a model is trained."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def on_epoch_end(self, epoch):
+        with sqlite3.connect(self.path) as database:
+            database.execute("DROP TABLE IF EXISTS trials")
+
+
+@pytest.mark.parametrize("when", ["while a model is trained", "between trials"])
+def test_a_database_that_goes_away_is_told(tmp_path, when):
+    drop = Drop(tmp_path / "db")
+    trained = when == "while a model is trained"
+    model = quick(trainer=Trainer(callbacks=[drop] if trained else []))
+    plan = make_plan(model, load(X), space=WIDTH, use_defaults=False)
     place = Place(None, sqlite_url(tmp_path / "db"))
     with quiet_optuna():
         study = place.open(plan, "median")
+        worker = Worker(plan, study, 3) if trained else Worker(plan, study, 3, tell=drop.on_epoch_end)
+        with pytest.raises(RunError, match=r"does not answer.*no such table"), database_errors("db"):
+            worker.run()
 
-    def tell(trial):
-        with sqlite3.connect(tmp_path / "db") as database:
-            database.execute("DROP TABLE trials")
 
-    with (
-        quiet_optuna(),
-        pytest.raises(RunError, match=r"does not answer.*no such table"),
-        storage.database_errors("db"),
-    ):
-        Worker(plan, study, 3, tell=tell).run()
+def test_a_thread_says_nothing_of_the_database_and_all_else(capfd, monkeypatch):
+    heard = []
+    monkeypatch.setattr(threading, "excepthook", heard.append)
+    hook = threading.excepthook
+    with database_errors("db"):
+        for error in (OperationalError("select", {}, Exception("gone")), KeyError("a fault")):
+            thread = threading.Thread(target=_raise, args=(error,))
+            thread.start()
+            thread.join()
+    assert [type(args.exc_value) for args in heard] == [KeyError]
+    assert threading.excepthook == hook
+
+
+def _raise(error):
+    raise error
 
 
 # ------------------------------------------------------------------ several workers
@@ -462,7 +488,7 @@ _WORKER = """
 
     model = VAE(max_epochs=3, random_state=0, network="linear", trainer=Trainer(callbacks=[Meet()]))
     space = {"latent_dim": "1..3", "trainer.learning_rate": "1e-3..1e-2:log"}
-    found = search(model, load_iris().data, n_trials=9, space=space, use_defaults=False, out=folder / "s", verbose=True)
+    found = search(model, load_iris().data, n_trials=9, space=space, default_space=False, out=folder / "s", verbose=True)
 """
 
 

@@ -43,7 +43,7 @@ class Metric:
     Parameters
     ----------
     name : str
-        "score", a key of `BaseAutoencoder.evaluate`, or "val_" and a cost of the model's own training.
+        "score", a key of `BaseAutoencoder.evaluate`, or ``val_`` and a cost of the model's own training.
     direction : {"maximize", "minimize"}
         Which end is better.
     pays_for_width : bool

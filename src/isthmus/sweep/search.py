@@ -57,7 +57,7 @@ def search(
     *,
     n_trials: int = 30,
     space: Mapping[str, Any] | Sequence[str] = (),
-    use_defaults: bool = True,
+    default_space: bool = True,
     metric: str = "auto",
     target: Any = None,
     pruner: Pruning = "median",
@@ -83,10 +83,10 @@ def search(
     space : mapping or sequence of str
         What to search besides, or instead of, the default: ``{"latent_dim": "2..32:log", "beta": (0.5, 2.0)}``,
         ``{"network": ["mlp", "linear"]}``, or ``["trainer.learning_rate=1e-4..1e-2:log"]``.
-    use_defaults : bool
+    default_space : bool
         Whether what nobody mentions is searched as well, where there is a default range for it.
     metric : str
-        "score", a key of ``evaluate``, or "val_" and a cost of the training. "auto": for a denoiser "val_nll", how
+        "score", a key of ``evaluate``, or ``val_`` and a cost of the training. "auto": for a denoiser "val_nll", how
         likely it makes what was to be restored; for any other "score", which means the same whatever the weights of
         the training loss.
     target : array-like, optional
@@ -141,7 +141,7 @@ def search(
         load(X),
         target=None if target is None else load(target),
         space=space,
-        use_defaults=use_defaults,
+        use_defaults=default_space,
         metric=metric,
     )
     folder = None if out is None else Path(out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isthmus.errors import MissingExtraError, ParameterError, RunError
+from isthmus.errors import IsthmusError, MissingExtraError, ParameterError, RunError
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -65,16 +66,39 @@ def locked(path: Path) -> Iterator[None]:
 @contextmanager
 def database_errors(where: str) -> Iterator[None]:
     """Say in one line what is wrong with a database."""
-    from sqlalchemy.exc import SQLAlchemyError
+    before = threading.excepthook
 
+    def hook(args: threading.ExceptHookArgs) -> None:
+        # The thread that gives signs of life meets the same error, and need not say so as well.
+        if _database_error(args.exc_value) is None:
+            before(args)
+
+    threading.excepthook = hook
     try:
         yield
-    except (SQLAlchemyError, need_optuna().exceptions.StorageInternalError) as error:
-        text = first_line(error.__cause__ or error)
+    except IsthmusError:
+        raise
+    except Exception as error:
+        reason = _database_error(error)
+        if reason is None:
+            raise
         raise RunError(
-            f"the database of the search ({where}) does not answer: {text}; what is finished is kept in it, and the "
-            "same search goes on"
+            f"the database of the search ({where}) does not answer: {first_line(reason)}; what is finished is kept in "
+            "it, and the same search goes on"
         ) from None
+    finally:
+        threading.excepthook = before
+
+
+def _database_error(error: BaseException | None) -> BaseException | None:
+    """What the database has said, behind an error that others made of it."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    while error is not None:
+        if isinstance(error, SQLAlchemyError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def hidden(url: str) -> str:
