@@ -621,6 +621,18 @@ def test_the_page_says_how_to_train_the_best_again(in_a_folder, monkeypatch):
     same(isthmus.load("runs/again"), isthmus.load("s/best"))
 
 
+def test_the_command_of_a_denoiser_names_its_target(in_a_folder, monkeypatch):
+    np.save("noisy.npy", X + np.random.default_rng(0).normal(size=X.shape))
+    written = []
+    monkeypatch.setattr(conclude_module, "write_page", lambda found, folder: written.append(found))
+    options = ["--out", "s", "--latent_dim", "2", "--max_epochs", "2", "--trials", "1", "--report", "false", "--quiet"]
+    assert main(["sweep", "noise2noise", "noisy.npy", "--target", "iris.npy", *options]) == 0
+    (command,) = [text for label, text in written[0].code if label.startswith("Train the best")]
+    assert "--target iris.npy" in command
+    assert main([*shlex.split(command)[1:], "--quiet", "--report", "false"]) == 0
+    same(isthmus.load("runs/again"), isthmus.load("s/best"))
+
+
 def test_what_workers_end_with(capfd):
     run_workers(["--version"], 2)
     assert capfd.readouterr().out.split() == ["isthmus", isthmus.__version__] * 2
