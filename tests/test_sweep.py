@@ -26,6 +26,7 @@ from isthmus.cli import main
 from isthmus.commands.sweep import _next_steps
 from isthmus.data import load
 from isthmus.errors import MissingExtraError, ParameterError, RunError
+from isthmus.runs import run_source
 from isthmus.sweep import conclude as conclude_module
 from isthmus.sweep import storage
 from isthmus.sweep.best import holder, keep_if_best
@@ -283,6 +284,12 @@ def test_bad_trials_are_pruned_and_good_ones_are_not(pruner):
     assert {trial["state"] for trial in none.trials_} == {"complete"}
 
 
+@pytest.mark.parametrize("pruner", ["median", "hyperband"])
+def test_no_two_trials_are_given_the_same_by_the_seed(pruner):
+    found = search(quick(), X, n_trials=9, space=RATE, default_space=False, pruner=pruner)
+    assert len({trial["params"]["trainer.learning_rate"] for trial in found.trials_}) == 9
+
+
 def test_pruners_are_known():
     with pytest.raises(ParameterError, match="pruner must be 'median', 'hyperband' or 'none'"):
         find(pruner="best")
@@ -488,7 +495,8 @@ _WORKER = """
 
     model = VAE(max_epochs=3, random_state=0, network="linear", trainer=Trainer(callbacks=[Meet()]))
     space = {"latent_dim": "1..3", "trainer.learning_rate": "1e-3..1e-2:log"}
-    found = search(model, load_iris().data, n_trials=9, space=space, default_space=False, out=folder / "s", verbose=True)
+    options = {"space": space, "default_space": False, "out": folder / "s", "verbose": True}
+    search(model, load_iris().data, n_trials=9, **options)
 """
 
 
@@ -565,7 +573,7 @@ def test_a_sweep_leaves_a_run_a_table_and_a_page(in_a_folder, pages, capsys):
     assert {attrs["id"] for attrs in page.named("section")} >= {"best", "history", "parameters", "trials", "next"}
     assert {path.stem for path in Path("s/figures").iterdir()} == {"history", "parameters", "curves"}
     assert Path("s/best/report.html").exists()
-    assert main(["report", "s/best"]) == 0
+    assert run_source("s/best")["data"] == "iris.npy"
     assert main(["evaluate", "s/best", "iris.npy"]) == 0
 
 
@@ -613,6 +621,18 @@ def test_the_page_says_how_to_train_the_best_again(in_a_folder, monkeypatch):
     same(isthmus.load("runs/again"), isthmus.load("s/best"))
 
 
+def test_the_command_of_a_denoiser_names_its_target(in_a_folder, monkeypatch):
+    np.save("noisy.npy", X + np.random.default_rng(0).normal(size=X.shape))
+    written = []
+    monkeypatch.setattr(conclude_module, "write_page", lambda found, folder: written.append(found))
+    options = ["--out", "s", "--latent_dim", "2", "--max_epochs", "2", "--trials", "1", "--report", "false", "--quiet"]
+    assert main(["sweep", "noise2noise", "noisy.npy", "--target", "iris.npy", *options]) == 0
+    (command,) = [text for label, text in written[0].code if label.startswith("Train the best")]
+    assert "--target iris.npy" in command
+    assert main([*shlex.split(command)[1:], "--quiet", "--report", "false"]) == 0
+    same(isthmus.load("runs/again"), isthmus.load("s/best"))
+
+
 def test_what_workers_end_with(capfd):
     run_workers(["--version"], 2)
     assert capfd.readouterr().out.split() == ["isthmus", isthmus.__version__] * 2
@@ -634,7 +654,7 @@ def test_ctrl_c_ends_all_workers_and_keeps_what_is_finished(in_a_folder):
     model = VAE(max_epochs=2, network="linear", trainer=Trainer())
     states = [trial["state"] for trial in search(model, "iris.npy", n_trials=1, out="s").trials_]
     assert "running" not in states
-    assert 2 <= states.count("complete") < 500
+    assert 1 <= states.count("complete") < 500
     assert isthmus.load("s/best").latent_dim_ >= 1
 
 

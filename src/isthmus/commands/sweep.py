@@ -117,7 +117,7 @@ def _sweep(cls: Any, config: Any, args: list[str]) -> None:
             fixed=_mentioned(args),
         )
     place = Place(Path(config.out), config.storage, config.study)
-    source = {"data": config.data, "options": options}
+    source = {"data": config.data, "options": options, "target": None if target is None else config.target}
     with quiet_optuna(), database_errors(place.where):
         study = place.open(plan, config.pruner, must_exist=config.resume)
         if not (config.quiet or config.worker):
@@ -125,7 +125,8 @@ def _sweep(cls: Any, config: Any, args: list[str]) -> None:
         try:
             _work(plan, study, config, source, args)
         except KeyboardInterrupt:
-            _finish(plan, study, config, source, report=False)
+            with suppress(IsthmusError):
+                _finish(plan, study, config, source, report=False)
             if not config.worker:
                 print(
                     f"isthmus: interrupted; what is finished is in {config.out}; the same command goes on",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ def conclude(
     folder : Path
         Where to write.
     source : dict
-        ``data``, as the user named them (or None), and ``options``.
+        ``data`` and ``target``, as the user named them (or None), and the ``options`` with which they were read.
     shown : str
         The folder as the user would type it.
     report : bool
@@ -62,14 +63,14 @@ def conclude(
 def next_steps(plan: Plan, best: dict[str, Any], source: dict[str, Any], shown: str) -> list[tuple[str, str]]:
     """Labels and commands: look at the best run, use it, train it again."""
     run = f"{shown}/{BEST}"
+    word = shlex.quote(run)
     steps = [
-        ("Look at the best run, and use it", f"isthmus report {run}\nisthmus evaluate {run} TEST_DATA"),
-        ("The same in Python", f'import isthmus\n\nmodel = isthmus.load("{run}")\nZ = model.transform(X)'),
+        ("Look at the best run, and use it", f"isthmus report {word}\nisthmus evaluate {word} TEST_DATA"),
+        ("The same in Python", f"import isthmus\n\nmodel = isthmus.load({run!r})\nZ = model.transform(X)"),
     ]
     if source["data"] is not None:
-        command = fit_command(
-            configure(plan.estimator, best["params"]), source["data"], source["options"], "runs/again"
-        )
+        options = source["options"] | ({} if source["target"] is None else {"target": source["target"]})
+        command = fit_command(configure(plan.estimator, best["params"]), source["data"], options, "runs/again")
         if command is not None:
             steps.append(("Train the best trial again, or with other settings", command))
     return steps

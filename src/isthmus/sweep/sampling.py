@@ -27,14 +27,21 @@ class Sampler(BaseSampler):
     ----------
     seed : int
         Of the search.
+
+    Attributes
+    ----------
+    study : Study
+        Whose trials are counted; set once it is made. Hyperband shows a sampler only a part of them.
     """
+
+    study: Study
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self._inner = self._fresh(0)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        self._inner = self._fresh(n_before(study, trial.number))
+        self._inner = self._fresh(n_before(self.study, trial.number))
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return self._inner.infer_relative_search_space(study, trial)

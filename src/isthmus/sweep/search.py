@@ -145,7 +145,10 @@ def search(
         metric=metric,
     )
     folder = None if out is None else Path(out)
-    source = {"data": str(X) if isinstance(X, str | PathLike) else None, "options": {}}
+    data, goal = (str(given) if isinstance(given, str | PathLike) else None for given in (X, target))
+    if goal is None and target is not None:
+        data = None  # without its target a training cannot be told
+    source = {"data": data, "options": {}, "target": goal}
     place = Place(folder, storage, study)
     with quiet_optuna(), database_errors(place.where):
         opened = place.open(plan, pruner)

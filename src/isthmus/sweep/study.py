@@ -67,7 +67,7 @@ def open_study(
     optuna = need_optuna()
     from isthmus.sweep.sampling import Sampler
 
-    storage = open_storage(url)
+    storage, sampler = open_storage(url), Sampler(seed)
     with database_errors(where):
         known = name in optuna.get_all_study_names(storage)
         if must_exist and not known:
@@ -76,10 +76,11 @@ def open_study(
             storage=storage,
             study_name=name,
             direction=direction,
-            sampler=Sampler(seed),
+            sampler=sampler,
             pruner=_pruner(pruning),
             load_if_exists=True,
         )
+        sampler.study = study
         _agree(study, settings, where, is_new=not known)
     return study
 
