@@ -24,6 +24,7 @@ from isthmus.errors import (
 )
 
 if TYPE_CHECKING:
+    from isthmus.engines import inference
     from isthmus.models import models
     from isthmus.runs import load
     from isthmus.training import Trainer
@@ -44,11 +45,17 @@ __all__ = [
     "ParzenWarning",
     "RunError",
     "Trainer",
+    "inference",
     "load",
     "models",
 ]
 
-_HOME = {"Trainer": "isthmus.training", "load": "isthmus.runs", "models": "isthmus.models"}
+_HOME = {
+    "Trainer": "isthmus.training",
+    "inference": "isthmus.engines",
+    "load": "isthmus.runs",
+    "models": "isthmus.models",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -38,3 +38,7 @@ class Bottleneck(Part):
     @abstractmethod
     def forward(self, h: Tensor) -> Code:
         """Code of features ``h`` of shape (B, n_features)."""
+
+    def mean(self, h: Tensor) -> Tensor:
+        """The deterministic code of these features, `Code.mean`; overridden where it takes less than all of the code."""
+        return self(h).mean

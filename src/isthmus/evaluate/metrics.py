@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from isthmus.engines import engine_of
 from isthmus.terms import kl_per_latent
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def evaluate(estimator: BaseAutoencoder, X: np.ndarray) -> dict[str, float]:
     from isthmus.models.fitting import active_units, some_codes
     from isthmus.models.inference import by_batch, rebuild, score_rows
 
-    module, info = estimator.module_, estimator.info_
+    module, info = engine_of(estimator.module_), estimator.info_
     decoded = rebuild(module, X)
     truth = np.asarray(X, dtype=np.float64)
     mse = float(np.mean((decoded - truth) ** 2))
@@ -48,7 +49,7 @@ def evaluate(estimator: BaseAutoencoder, X: np.ndarray) -> dict[str, float]:
     }
     if info.is_picture:
         result["psnr"] = psnr(mse, info)
-    nll = by_batch(module, X, lambda x: -module.log_prob(x, module.encode(x).mean))
+    nll = by_batch(module, X, lambda x: -module.log_prob(x, module.code(x)))
     result["reconstruction_nll"] = float(nll.mean(dtype=np.float64))
     bound = -result["reconstruction_nll"]
     if module.bottleneck.stochastic:
@@ -69,7 +70,7 @@ def divergences(estimator: BaseAutoencoder, X: np.ndarray) -> np.ndarray:
     """KL of each latent's posterior from the prior, in nats, of shape (n, latent_dim)."""
     from isthmus.models.inference import by_batch
 
-    module = estimator.module_
+    module = engine_of(estimator.module_)
 
     def per_latent(x: torch.Tensor) -> torch.Tensor:
         q, prior = module.encode(x).q, module.prior()

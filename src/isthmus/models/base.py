@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from isthmus.core import Composed, Part
 from isthmus.corruptions import NoCorruption
 from isthmus.data.info import DataInfo, describe_data
+from isthmus.engines import Engine, engine_of
 from isthmus.errors import DataError, ParameterError, RunError
 from isthmus.evaluate.metrics import evaluate
 from isthmus.likelihoods import Likelihood
@@ -176,8 +177,8 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
         -------
         Z : ndarray of shape (n, latent_dim), float32
         """
-        samples = self._read(X)
-        return by_batch(self.module_, samples, lambda x: self.module_.encode(x).mean)
+        samples, engine = self._read(X), self._engine
+        return by_batch(engine, samples, engine.code)
 
     def inverse_transform(self, Z: Any) -> np.ndarray:
         """Decode codes of shape (n, latent_dim): the mean of p(x|z), in the shape and units of the data."""
@@ -185,23 +186,24 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
         codes = np.asarray(Z, dtype=np.float32)
         if codes.ndim != 2 or codes.shape[1] != self.latent_dim_:
             raise DataError(f"codes must have shape (n, {self.latent_dim_}), and these have {codes.shape}")
-        return restore_shape(self, by_batch(self.module_, codes, lambda z: self.module_.decode(z).mean))
+        engine = self._engine
+        return restore_shape(self, by_batch(engine, codes, lambda z: engine.decode(z).mean))
 
     def reconstruct(self, X: Any) -> np.ndarray:
         """Encode and decode ``X``, in its own shape and units."""
-        return restore_shape(self, rebuild(self.module_, self._read(X)))
+        return restore_shape(self, rebuild(self._engine, self._read(X)))
 
     @available_if(_is_stochastic)
     def posterior(self, X: Any) -> Posterior:
         """q(z|x) of every row, with ``mean`` and ``std`` of shape (n, latent_dim) and ``sample(n)``."""
-        samples = self._read(X)
+        samples, engine = self._read(X), self._engine
 
         def both(x: torch.Tensor) -> torch.Tensor:
-            q = self.module_.encode(x).q
+            q = engine.encode(x).q
             assert q is not None  # `available_if` has asked
             return torch.stack([q.mean, q.stddev], 1)
 
-        moments = by_batch(self.module_, samples, both)
+        moments = by_batch(engine, samples, both)
         return Posterior(moments[:, 0], moments[:, 1])
 
     # ---------------------------------------------------------------- density
@@ -237,13 +239,14 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
         seed = check_random_state(random_state).randint(2**31 - 1)
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(seed)
-            codes = self.module_.prior().sample(torch.Size([n_samples])).cpu().numpy()
+            engine = self._engine
+            codes = engine.prior().sample(torch.Size([n_samples])).cpu().numpy()
 
             def decode(z: torch.Tensor) -> torch.Tensor:
-                p = self.module_.decode(z)
+                p = engine.decode(z)
                 return p.sample() if noise else p.mean
 
-            return restore_shape(self, by_batch(self.module_, codes, decode))
+            return restore_shape(self, by_batch(engine, codes, decode))
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Lower bound on log p(x) of every row, in nats, in the data's own units.
@@ -256,7 +259,7 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
         scores : ndarray of shape (n,), float32
         """
         samples = self._read(X, supported=True)
-        return score_rows(self.module_, samples)
+        return score_rows(self._engine, samples)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean of `score_samples`, for model selection: higher is better."""
@@ -288,7 +291,7 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
         if n_samples < 1:
             raise ParameterError(f"n_samples must be at least 1, got {n_samples}")
         seed = check_random_state(random_state).randint(2**31 - 1)
-        return weigh_rows(self.module_, samples, n_samples, seed)
+        return weigh_rows(self._engine, samples, n_samples, seed)
 
     # ---------------------------------------------------------------- looking
 
@@ -358,10 +361,15 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "module_")
 
+    @property
+    def _engine(self) -> Engine:
+        """The model as `isthmus.inference` wants it run here."""
+        return engine_of(self.module_)
+
     def _read(self, X: Any, *, supported: bool = False) -> np.ndarray:
         check_is_fitted(self)
         samples = read_samples(self, X, fitting=False)
-        if supported:
+        if supported and self.module_.likelihood.is_bounded:
             self.module_.likelihood.check(describe_data(samples))
         return samples
 

@@ -78,10 +78,11 @@ class View:
     @cached_property
     def codes(self) -> np.ndarray:
         """Codes of the rows, (n, latent_dim)."""
+        from isthmus.engines import engine_of
         from isthmus.models.inference import by_batch
 
-        module = self.estimator.module_
-        return by_batch(module, self.events, lambda x: module.encode(x).mean)
+        engine = engine_of(self.estimator.module_)
+        return by_batch(engine, self.events, engine.code)
 
     @cached_property
     def rebuilt(self) -> np.ndarray:
