@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from isthmus.errors import (
     CollapseWarning,
+    CompileError,
     DataError,
     DataSourceError,
     DataTypeError,
     DivergedError,
+    ExportError,
     IsthmusError,
     IsthmusWarning,
     MissingExtraError,
@@ -24,7 +26,7 @@ from isthmus.errors import (
 )
 
 if TYPE_CHECKING:
-    from isthmus.engines import inference
+    from isthmus.engines.settings import inference
     from isthmus.models import models
     from isthmus.runs import load
     from isthmus.training import Trainer
@@ -33,10 +35,12 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CollapseWarning",
+    "CompileError",
     "DataError",
     "DataSourceError",
     "DataTypeError",
     "DivergedError",
+    "ExportError",
     "IsthmusError",
     "IsthmusWarning",
     "MissingExtraError",
@@ -52,7 +56,7 @@ __all__ = [
 
 _HOME = {
     "Trainer": "isthmus.training",
-    "inference": "isthmus.engines",
+    "inference": "isthmus.engines.settings",
     "load": "isthmus.runs",
     "models": "isthmus.models",
 }

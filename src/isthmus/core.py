@@ -130,7 +130,7 @@ class Composed(nn.Module):
     Its methods take batches in the data's own units and dtype (uint8 pictures stay uint8 until here).
     """
 
-    event_shape: tuple[int, ...]
+    event_shape: tuple[int, ...] = ()
     """Shape of one sample; known once the model is set up."""
 
     def __init__(

@@ -23,6 +23,7 @@ class DiagonalGaussian(Bottleneck):
     """
 
     stochastic = True
+    mean_first = True
 
     @property
     def n_features(self) -> int:
@@ -33,6 +34,3 @@ class DiagonalGaussian(Bottleneck):
         std = softplus(raw + _UNIT) + _MIN_STD
         q = Independent(Normal(mean, std, validate_args=False), 1, validate_args=False)
         return Code(q.rsample() if self.training or self.sampling else mean, q)
-
-    def mean(self, h: Tensor) -> Tensor:
-        return h.narrow(-1, 0, self.latent_dim_)

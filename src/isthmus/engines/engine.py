@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import torch
@@ -11,6 +12,9 @@ from torch import Tensor
 from isthmus.core import Composed
 from isthmus.engines.halves import Half, Name, make_half, onnx_obstacle
 from isthmus.engines.settings import Setting, current
+
+if TYPE_CHECKING:
+    from isthmus.engines.runtime import ArrayFunction
 
 
 class Engine(Composed):
@@ -30,6 +34,14 @@ class Engine(Composed):
 
     def outputs(self, z: Tensor) -> Tensor:
         return self._half("decoder").function(z)
+
+    def encode_arrays(self) -> ArrayFunction | None:
+        """`code` from array to array, if no tensor is needed on the way."""
+        arrays = self._half("encoder").arrays
+        if arrays is None or not self.bottleneck.mean_first:
+            return None
+        width = self.bottleneck.latent_dim_
+        return lambda rows: arrays(rows)[:, :width]
 
     def eval(self) -> Engine:
         """Put the parts into evaluation; encoder and decoder are when they are run."""
@@ -61,15 +73,17 @@ def engine_of(module: Composed) -> Engine:
 
 
 def describe_engine(module: Composed) -> str:
-    """What runs the encoder and the decoder under the current setting, and why."""
+    """What runs the model under the current setting, and why not ONNX Runtime where that was left to it."""
     setting = current()
-    who = {"eager": "PyTorch", "compiled": "compiled PyTorch", "onnx": "ONNX Runtime"}
-    if setting.backend != "auto":
-        return f"{who[setting.backend]}, {setting.precision}"
-    if setting.precision != "32":
-        return f"PyTorch, {setting.precision}"
-    names: tuple[Name, ...] = ("encoder", "decoder")
-    obstacles = {name: onnx_obstacle(module, name) for name in names}
-    return "; ".join(
-        f"{name} by ONNX Runtime" if why is None else f"{name} by PyTorch ({why})" for name, why in obstacles.items()
-    )
+    if setting.backend == "auto" and setting.precision == "32":
+        names: tuple[Name, ...] = ("encoder", "decoder")
+        obstacles = {name: onnx_obstacle(module, name) for name in names}
+        if len(set(obstacles.values())) == 1:
+            return _runner(obstacles["encoder"])
+        return ", ".join(f"{name}: {_runner(obstacle)}" for name, obstacle in obstacles.items())
+    who = {"compiled": "compiled PyTorch", "onnx": "ONNX Runtime"}.get(setting.backend, "PyTorch")
+    return who if setting.precision == "32" else f"{who} in {setting.precision}"
+
+
+def _runner(obstacle: str | None) -> str:
+    return "ONNX Runtime" if obstacle is None else f"PyTorch ({obstacle})"

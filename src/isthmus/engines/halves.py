@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
 
 from isthmus.core import Composed
+from isthmus.engines.layers import unknown_layer
 from isthmus.engines.norms import without_norms
 from isthmus.engines.settings import Setting, has_onnx
-from isthmus.errors import IsthmusError, ParameterError
+from isthmus.engines.watch import Watch
+from isthmus.errors import CompileError, ParameterError
+
+if TYPE_CHECKING:
+    from isthmus.engines.runtime import ArrayFunction
 
 Name = Literal["encoder", "decoder"]
 Function = Callable[[Tensor], Tensor]
@@ -27,43 +33,6 @@ _MOST_TO_REPEAT = 1 << 14
 _MOST_BYTES = 1 << 30
 
 
-class Watch:
-    """Whether layers and weights are what they were: what was copied from them is of no use otherwise.
-
-    Changes are seen that PyTorch sees: by an optimiser, by `load_state_dict`, in place, a tensor or a layer put in the
-    place of another. What is written through ``.data`` or a NumPy view of a weight is not.
-    """
-
-    def __init__(self, module: Composed, name: Name) -> None:
-        roots = (module.scaling, getattr(module.network, name))
-        modules = [inner for root in roots for inner in root.modules()]
-        above = [(module._modules, "scaling"), (module._modules, "network"), (module.network._modules, name)]
-        within = [(inner._modules, key) for inner in modules for key in inner._modules]
-        self._layers = [(held, key, held[key]) for held, key in above + within]
-        self._tensors = [
-            (held, key, tensor, _stamp(tensor))
-            for inner in modules
-            for held in (inner._parameters, inner._buffers)
-            for key, tensor in held.items()
-            if tensor is not None
-        ]
-
-    def holds(self) -> bool:
-        """Whether nothing has changed."""
-        for held, key, layer in self._layers:
-            if held.get(key) is not layer:
-                return False
-        for held, key, tensor, stamp in self._tensors:
-            if held.get(key) is not tensor or _stamp(tensor) != stamp:
-                return False
-        return True
-
-
-def _stamp(tensor: Tensor) -> tuple[int, int]:
-    """Where a tensor is, and how often it was changed in place, which of inference mode's tensors is not known."""
-    return tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version
-
-
 @dataclass(frozen=True)
 class Half:
     """An encoder or a decoder, ready to run.
@@ -75,10 +44,13 @@ class Half:
         (B, *event, n_outputs).
     watch : Watch, optional
         Of what the function has a copy of.
+    arrays : callable, optional
+        The function from array to array, of a backend that knows no tensors.
     """
 
     function: Function
     watch: Watch | None = None
+    arrays: ArrayFunction | None = None
 
     def is_current(self) -> bool:
         """Whether it still is what the model is."""
@@ -90,29 +62,27 @@ def make_half(module: Composed, name: Name, setting: Setting) -> Half:
     if setting.backend == "onnx" or (setting.backend == "auto" and setting.precision == "32"):
         obstacle = onnx_obstacle(module, name)
         if obstacle is None:
-            return Half(_in_onnx(module, name), Watch(module, name))
+            return _in_onnx(module, name)
         if setting.backend == "onnx":
             raise ParameterError(f"ONNX Runtime cannot run the {name} here: {obstacle}; use backend='auto' or 'eager'")
     if setting.precision == "32":
-        function, watch = _live(module, name), None
+        function, seen = _live(module, name), None
     else:
-        function, watch = _in_bf16(module, name), Watch(module, name)
-    return Half(in_blocks(_compiled(function) if setting.backend == "compiled" else function), watch)
+        function, seen = _in_bf16(module, name), watch(module, name)
+    return Half(in_blocks(_compiled(function) if setting.backend == "compiled" else function), seen)
 
 
 def onnx_obstacle(module: Composed, name: Name) -> str | None:
     """Why ONNX Runtime cannot run this half, or None if it can."""
     if not has_onnx():
         return "onnx and onnxruntime are not installed"
-    from isthmus.engines.graphs import untranslatable
-
     network, device = getattr(module.network, name), module.scaling.shift.device
     if device.type != "cpu":
         return f"the model is on {device}"
     tensors = [*network.parameters(), *network.buffers(), *module.scaling.buffers()]
     if sum(tensor.nbytes for tensor in tensors) > _MOST_BYTES:
         return "its weights are too large for one graph"
-    layer = untranslatable(network)
+    layer = unknown_layer(network)
     return None if layer is None else f"it has a layer without a translation ({layer})"
 
 
@@ -133,13 +103,21 @@ def in_blocks(function: Function) -> Function:
     return evenly
 
 
-def _in_onnx(module: Composed, name: Name) -> Function:
+def watch(module: Composed, name: Name) -> Watch:
+    """Of the half of a model, the scaling of its data, and the way to them."""
+    above: list[tuple[dict, str]] = [(module._modules, "scaling"), (module._modules, "network")]
+    return Watch([module.scaling, getattr(module.network, name)], [*above, (module.network._modules, name)])
+
+
+def _in_onnx(module: Composed, name: Name) -> Half:
     from isthmus.engines.runtime import onnx_decoder, onnx_encoder
 
     network = getattr(module.network, name).eval()
     if name == "encoder":
-        return onnx_encoder(module.scaling, network, module.event_shape)
-    return onnx_decoder(network, module.bottleneck.latent_dim_)
+        arrays = onnx_encoder(module.scaling, network, module.event_shape)
+    else:
+        arrays = onnx_decoder(network, module.bottleneck.latent_dim_)
+    return Half(lambda batch: torch.from_numpy(arrays(batch.numpy())), watch(module, name), arrays)
 
 
 def _live(module: Composed, name: Name) -> Function:
@@ -150,24 +128,29 @@ def _live(module: Composed, name: Name) -> Function:
 
 
 def _in_bf16(module: Composed, name: Name) -> Function:
-    """A copy with weights in bf16, batch normalisation merged into the layers before that, convolutions laid out anew."""
+    """A copy in bf16, with batch normalisation merged in before, and the pixels of all channels side by side."""
     network = copy.deepcopy(getattr(module.network, name)).eval()
     if type(network) is nn.Sequential:
         network = nn.Sequential(*without_norms(network))
-    network = network.to(torch.bfloat16, memory_format=torch.channels_last)
+    network = network.bfloat16().to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     if name == "encoder":
         return lambda x: network(module.scaling(x).bfloat16()).float()
     return lambda z: network(z.bfloat16()).float()
 
 
 def _compiled(function: Function) -> Function:
-    compiled = torch.compile(function, dynamic=True)
+    """The function by `torch.compile`, for any number of rows, compiled at the first call."""
 
     def run(batch: Tensor) -> Tensor:
-        try:
-            return compiled(batch)
-        except torch._dynamo.exc.TorchDynamoException as error:
-            reason = str(error).splitlines()[0][:200]
-            raise IsthmusError(f"the model cannot be compiled here ({reason}); use backend='eager'") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # the compiler imports what PyTorch has deprecated
+            try:
+                return compiled(batch)
+            except RuntimeError as error:
+                reason = next(iter(str(error).splitlines()), type(error).__name__)[:200]
+                raise CompileError(f"the model does not run compiled here ({reason}); use backend='eager'") from error
 
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        compiled = torch.compile(function, dynamic=True)
     return run

@@ -14,7 +14,7 @@ from isthmus.terms import kl_per_latent
 
 # Draws decoded at once, in values: bounds the memory of a batch, and keeps it in the cache of a processor.
 _MOST_VALUES = 1 << 20
-# PyTorch fills arrays with normal numbers by so many: those of a whole number of them do not depend on how they are cut.
+# PyTorch fills arrays with normal numbers by so many, and draws that are a multiple can be cut in any way.
 _GROUP = 16
 
 
@@ -47,20 +47,19 @@ def elbo(module: Composed, x: Tensor, noise: Tensor) -> Tensor:
     E_q[log p(x|z)] is a mean over ``noise``; the divergence is in closed form where there is one
     (Kingma & Welling, 2014, eq. 7).
     """
-    q = _posterior(module, x)
+    q, prior = posterior(module, x), module.prior()
     z = draw(q, noise)
-    prior = module.prior()
     closed = kl_per_latent(q, prior)
-    divergence = (q.log_prob(z) - prior.log_prob(z)).T.contiguous().mean(1) if closed is None else closed.sum(-1)
-    # In one order whatever the number of rows: along the first axis PyTorch adds up columns by groups.
-    return module.log_prob(x, z).T.contiguous().mean(1) - divergence
+    divergence = _over_draws(q.log_prob(z) - prior.log_prob(z)) if closed is None else closed.sum(-1)
+    expected = _over_draws(module.log_prob(x, z.float()))
+    return (expected - divergence).to(expected.dtype)
 
 
 def log_weights(module: Composed, x: Tensor, noise: Tensor) -> Tensor:
     """Logarithms of importance weights p(x, z) / q(z|x), of shape (k, B)."""
-    q = _posterior(module, x)
+    q = posterior(module, x)
     z = draw(q, noise)
-    return module.log_prob(x, z) + module.prior().log_prob(z) - q.log_prob(z)
+    return module.log_prob(x, z.float()) + module.prior().log_prob(z) - q.log_prob(z)
 
 
 def own_noise(seed: int, first: int, n_rows: int, latent_dim: int) -> Callable[[int], Tensor]:
@@ -111,8 +110,14 @@ def importance_weighted(module: Composed, x: Tensor, n_draws: int, noise: Callab
     return total - torch.tensor(float(n_draws), dtype=torch.float64, device=x.device).log()
 
 
-def _posterior(module: Composed, x: Tensor) -> Distribution:
-    q = module.encode(x).q
+def _over_draws(values: Tensor) -> Tensor:
+    """Mean over draws (k, B), in one order whatever B: along the first axis PyTorch adds up columns by groups."""
+    return values.T.contiguous().mean(1)
+
+
+def posterior(module: Composed, x: Tensor) -> Distribution:
+    """q(z|x) in float64, as PyTorch's functions of float32 round the last values of an array in another way."""
+    q = module.bottleneck(module.features(x).double()).q
     if q is None:
         raise TypeError("a deterministic code has no bound")
     return q

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from isthmus.engines import engine_of
+from isthmus.engines.engine import engine_of
 from isthmus.terms import kl_per_latent
 
 if TYPE_CHECKING:

@@ -18,20 +18,31 @@ from sklearn.utils.validation import check_is_fitted
 from isthmus.core import Composed, Part
 from isthmus.corruptions import NoCorruption
 from isthmus.data.info import DataInfo, describe_data
-from isthmus.engines import Engine, engine_of
+from isthmus.engines.engine import Engine, describe_engine, engine_of
 from isthmus.errors import DataError, ParameterError, RunError
 from isthmus.evaluate.metrics import evaluate
 from isthmus.likelihoods import Likelihood
 from isthmus.models.auto import Choice
 from isthmus.models.explorable import Explorable
 from isthmus.models.fitting import Fit, fit_module
-from isthmus.models.inference import Posterior, by_batch, rebuild, score_rows, weigh_rows
+from isthmus.models.inference import (
+    Posterior,
+    by_batch,
+    decode_rows,
+    decoded,
+    encode_rows,
+    moments,
+    rebuild,
+    score_rows,
+    weigh_rows,
+)
 from isthmus.models.inputs import read_samples, restore_shape
 from isthmus.models.shared import Scale, Shared, spell_out
 from isthmus.networks import Network
 from isthmus.training import Trainer
 
 if TYPE_CHECKING:
+    from isthmus.onnx import Exported
     from isthmus.training.checkpoint import Checkpoint
     from isthmus.training.loop import Loop
 
@@ -177,8 +188,8 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
         -------
         Z : ndarray of shape (n, latent_dim), float32
         """
-        samples, engine = self._read(X), self._engine
-        return by_batch(engine, samples, engine.code)
+        samples = self._read(X)
+        return encode_rows(self._engine, samples)
 
     def inverse_transform(self, Z: Any) -> np.ndarray:
         """Decode codes of shape (n, latent_dim): the mean of p(x|z), in the shape and units of the data."""
@@ -186,8 +197,7 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
         codes = np.asarray(Z, dtype=np.float32)
         if codes.ndim != 2 or codes.shape[1] != self.latent_dim_:
             raise DataError(f"codes must have shape (n, {self.latent_dim_}), and these have {codes.shape}")
-        engine = self._engine
-        return restore_shape(self, by_batch(engine, codes, lambda z: engine.decode(z).mean))
+        return restore_shape(self, decode_rows(self._engine, codes))
 
     def reconstruct(self, X: Any) -> np.ndarray:
         """Encode and decode ``X``, in its own shape and units."""
@@ -196,15 +206,8 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
     @available_if(_is_stochastic)
     def posterior(self, X: Any) -> Posterior:
         """q(z|x) of every row, with ``mean`` and ``std`` of shape (n, latent_dim) and ``sample(n)``."""
-        samples, engine = self._read(X), self._engine
-
-        def both(x: torch.Tensor) -> torch.Tensor:
-            q = engine.encode(x).q
-            assert q is not None  # `available_if` has asked
-            return torch.stack([q.mean, q.stddev], 1)
-
-        moments = by_batch(engine, samples, both)
-        return Posterior(moments[:, 0], moments[:, 1])
+        samples = self._read(X)
+        return moments(self._engine, samples)
 
     # ---------------------------------------------------------------- density
 
@@ -243,8 +246,7 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
             codes = engine.prior().sample(torch.Size([n_samples])).cpu().numpy()
 
             def decode(z: torch.Tensor) -> torch.Tensor:
-                p = engine.decode(z)
-                return p.sample() if noise else p.mean
+                return engine.decode(z).sample() if noise else decoded(engine, z)
 
             return restore_shape(self, by_batch(engine, codes, decode))
 
@@ -305,9 +307,16 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
         lines = [f"{type(self).__name__} on {self.info_.n_samples:,} samples of shape {self.info_.shape}"]
         lines += [f"  {name:<12} {choice.value}: {choice.reason}" for name, choice in self.choices_.items()]
         lines.append(f"  {'parameters':<12} {self.n_parameters_:,}")
+        lines.append(f"  {'run by':<12} {describe_engine(self.module_)}")
         if self.best_epoch_:
             lines.append(f"  {'best epoch':<12} {self.best_epoch_} of {len(self.history_['epoch'])}")
         return "\n".join(lines)
+
+    def to_onnx(self, folder: str | PathLike[str]) -> Exported:
+        """Write ``encoder.onnx`` and ``decoder.onnx``, to be run without isthmus; see `isthmus.onnx.to_onnx`."""
+        from isthmus.onnx import to_onnx
+
+        return to_onnx(self, folder)
 
     def save(self, path: str | PathLike[str], *, overwrite: bool = False) -> None:
         """Write a run folder, which `isthmus.load` reads. An existing run is replaced only if asked to."""
@@ -367,7 +376,8 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
         return engine_of(self.module_)
 
     def _read(self, X: Any, *, supported: bool = False) -> np.ndarray:
-        check_is_fitted(self)
+        if not hasattr(self, "module_"):
+            check_is_fitted(self)
         samples = read_samples(self, X, fitting=False)
         if supported and self.module_.likelihood.is_bounded:
             self.module_.likelihood.check(describe_data(samples))

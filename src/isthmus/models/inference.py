@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,9 +12,9 @@ from sklearn.utils import check_random_state
 from torch import Tensor
 
 from isthmus.core import Composed
-from isthmus.engines import Engine
+from isthmus.engines.engine import Engine
 from isthmus.engines.halves import in_blocks
-from isthmus.evaluate.bounds import common_noise, elbo, importance_weighted, own_noise
+from isthmus.evaluate.bounds import common_noise, elbo, importance_weighted, own_noise, posterior
 
 # Decoded values of a batch. A processor is fastest where what passes between the layers stays in its cache.
 _MOST_VALUES = {"cpu": 1 << 19}
@@ -54,14 +55,26 @@ def by_batch(
     """
     module.eval()
     device = device_of(module)
-    size = batch_size(module, rows[0].size, copies)
     apply = function if isinstance(module, Engine) else in_blocks(function)
     # torch.tensor copies: a read-only or memory-mapped array may not be handed over.
-    parts = [
-        apply(torch.tensor(rows[start : start + size], device=device)).cpu().numpy()
-        for start in range(0, len(rows), size)
-    ]
-    return np.concatenate(parts)
+    return _in_slices(module, rows, lambda part: apply(torch.tensor(part, device=device)).cpu().numpy(), copies)
+
+
+def encode_rows(engine: Engine, rows: np.ndarray) -> np.ndarray:
+    """`BaseAutoencoder.transform`."""
+    direct = engine.encode_arrays()
+    if direct is None:
+        return by_batch(engine, rows, engine.code)
+    # For one row all else would take as long as its code.
+    return direct(rows) if len(rows) == 1 else _in_slices(engine, rows, direct)
+
+
+def _in_slices(
+    module: Composed, rows: np.ndarray, function: Callable[[np.ndarray], np.ndarray], copies: int = 1
+) -> np.ndarray:
+    # Codes are decoded to samples.
+    size = batch_size(module, max(rows[0].size, math.prod(module.event_shape)), copies)
+    return np.concatenate([function(rows[start : start + size]) for start in range(0, len(rows), size)])
 
 
 def batch_size(module: Composed, n_values: int, copies: int = 1) -> int:
@@ -77,7 +90,35 @@ def device_of(module: Composed) -> torch.device:
 
 def rebuild(module: Composed, rows: np.ndarray) -> np.ndarray:
     """Mean of p(x|z) at the code of each row, without keeping the codes, which may be wider than the rows."""
-    return by_batch(module, rows, lambda x: module.decode(module.code(x)).mean)
+    return by_batch(module, rows, lambda x: decoded(module, module.code(x)))
+
+
+def decode_rows(module: Composed, codes: np.ndarray) -> np.ndarray:
+    """`BaseAutoencoder.inverse_transform`: the mean of p(x|z)."""
+    return by_batch(module, codes, lambda z: decoded(module, z))
+
+
+def decoded(module: Composed, z: Tensor) -> Tensor:
+    """Mean of p(x|z), to the same bits whatever batch a code is in.
+
+    For bounded data it is no affine map of the outputs, and is computed in float64: PyTorch's functions of float32
+    round the last values of an array in another way than those before them.
+    """
+    if not module.likelihood.is_bounded:
+        return module.decode(z).mean
+    outputs = module.outputs(z)
+    return module.likelihood(outputs.double()).mean.to(outputs.dtype)
+
+
+def moments(module: Composed, rows: np.ndarray) -> Posterior:
+    """`BaseAutoencoder.posterior`."""
+
+    def both(x: Tensor) -> Tensor:
+        q = posterior(module, x)
+        return torch.stack([q.mean, q.stddev], 1).float()
+
+    found = by_batch(module, rows, both)
+    return Posterior(found[:, 0], found[:, 1])
 
 
 def score_rows(module: Composed, rows: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ _WIDER = {
     "uint64": "float64",
     "longdouble": "float64",
 }
+_FEW = 1 << 14
 _PLAIN = frozenset(np.dtype(name) for name in ("uint8", "int32", "int64", "float32", "float64"))
 
 
@@ -84,8 +85,15 @@ def _needs_nothing(estimator: Any, X: Any) -> bool:
     event = (estimator.n_features_in_,) if estimator.is_flat_ else estimator.info_.shape
     if X.shape[1:] != event or hasattr(estimator, "feature_names_in_"):
         return False
-    # A sum that overflows is looked at more closely by the checks.
-    return X.dtype.kind != "f" or math.isfinite(X.sum())
+    return X.dtype.kind != "f" or _surely_finite(X)
+
+
+def _surely_finite(X: np.ndarray) -> bool:
+    """Whether there is no NaN or infinity; also False if a sum overflows, which the checks look at more closely."""
+    if X.size <= _FEW and X.flags.forc:
+        return math.isfinite(np.vdot(X, X))  # in half the time, and without NumPy's warnings
+    with np.errstate(over="ignore", invalid="ignore"):
+        return math.isfinite(X.sum())
 
 
 def _load(X: Any) -> tuple[Any, tuple[str, ...] | None]:
