@@ -14,15 +14,13 @@ from torch import Tensor
 from isthmus.core import Composed
 from isthmus.engines.engine import Engine
 from isthmus.engines.halves import in_blocks
-from isthmus.evaluate.bounds import common_noise, elbo, importance_weighted, own_noise, posterior
+from isthmus.evaluate.bounds import common_noise, elbo, importance_weighted, log_prob, own_noise, posterior
 
 # Decoded values of a batch. A processor is fastest where what passes between the layers stays in its cache.
 _MOST_VALUES = {"cpu": 1 << 19}
 _MOST_VALUES_ELSEWHERE = 1 << 22
 _MOST_ROWS = 512
 SCORE_DRAWS = 32
-# Values from which PyTorch splits a sum that is alone.
-_SPLIT = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -124,7 +122,7 @@ def moments(module: Composed, rows: np.ndarray) -> Posterior:
 def score_rows(module: Composed, rows: np.ndarray) -> np.ndarray:
     """`BaseAutoencoder.score_samples`: the same noise for every row, so that no row depends on another."""
     if not module.bottleneck.stochastic:
-        return by_batch(module, rows, _in_company(lambda x: module.log_prob(x, module.code(x))))
+        return by_batch(module, rows, lambda x: log_prob(module, x, module.code(x)[None])[0])
     noise = common_noise(SCORE_DRAWS, module.bottleneck.latent_dim_).to(device_of(module))
     return by_batch(module, rows, lambda x: elbo(module, x, noise), copies=len(noise))
 
@@ -140,8 +138,3 @@ def weigh_rows(module: Composed, rows: np.ndarray, n_draws: int, seed: int) -> n
         return importance_weighted(module, x, n_draws, noise)
 
     return by_batch(module, rows, weigh, copies=min(n_draws, 64))
-
-
-def _in_company(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """The function of a batch, in which a large sample is never alone: its sum would be split among the threads."""
-    return lambda x: function(torch.cat([x, x]))[:1] if len(x) == 1 and x.numel() >= _SPLIT else function(x)
