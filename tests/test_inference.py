@@ -559,3 +559,20 @@ def test_engines_are_kept_with_their_model_and_go_with_it():
 def test_a_model_elsewhere_is_left_to_pytorch():
     module = copy.deepcopy(fitted(VAE, TABLE).module_).to("meta")
     assert onnx_obstacle(module, "encoder") == "the model is on meta"
+
+
+@with_onnx
+@pytest.mark.parametrize("cls", [VAE, Autoencoder])
+def test_the_score_of_a_large_sample_does_not_depend_on_company(cls):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        X = np.random.default_rng(0).normal(size=(9, 40_000)).astype(np.float32)
+        model = fitted(cls, X, network="linear")
+        np.testing.assert_array_equal(model.score_samples(X)[:1], model.score_samples(X[:1]))
+        if cls is VAE:
+            for k in (1, 40):
+                estimate = partial(model.log_likelihood, n_samples=k)
+                np.testing.assert_array_equal(estimate(X)[:1], estimate(X[:1]))
+    finally:
+        torch.set_num_threads(threads)

@@ -17,7 +17,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from isthmus.engines.settings import require_onnx
+from isthmus.engines.settings import RUNTIME, require_onnx
 from isthmus.errors import ExportError
 from isthmus.files import atomic_write
 
@@ -78,7 +78,7 @@ def to_onnx(estimator: BaseAutoencoder, folder: str | PathLike[str]) -> Exported
     -----
     Any number of rows goes in. The type of ``x`` is that of the training data, such as uint8; weights are inside.
     """
-    require_onnx()
+    require_onnx((*RUNTIME, "onnxscript"))
     check_is_fitted(estimator)
     module, info = estimator.module_.eval(), estimator.info_
     shape = (info.n_values,) if estimator.is_flat_ else info.shape

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -69,7 +70,8 @@ def make_half(module: Composed, name: Name, setting: Setting) -> Half:
         function, seen = _live(module, name), None
     else:
         function, seen = _in_bf16(module, name), watch(module, name)
-    return Half(in_blocks(_compiled(function) if setting.backend == "compiled" else function), seen)
+    function = _compiled(function) if setting.backend == "compiled" else function
+    return Half(in_blocks(function, math.prod(module.event_shape)), seen)
 
 
 def onnx_obstacle(module: Composed, name: Name) -> str | None:
@@ -86,17 +88,17 @@ def onnx_obstacle(module: Composed, name: Name) -> str | None:
     return None if layer is None else f"it has a layer without a translation ({layer})"
 
 
-def in_blocks(function: Function) -> Function:
+def in_blocks(function: Function, n_values: int = 1) -> Function:
     """The function of a batch, to which the last row is added until the number of rows is a multiple of 32.
 
     Without it the last digits of a row depend on where in the batch it sits even for the simplest networks. Matrix
     products of PyTorch round by the place in memory too, so for some widths of layers, odd ones above all, they still
-    do.
+    do. Samples of many values, which may also be ``n_values`` that come out, are left alone.
     """
 
     def evenly(batch: Tensor) -> Tensor:
         missing = -len(batch) % BLOCK
-        if missing == 0 or batch[0].numel() > _MOST_TO_REPEAT:
+        if missing == 0 or max(n_values, batch[0].numel()) > _MOST_TO_REPEAT:
             return function(batch)
         return function(torch.cat([batch, batch[-1:].expand(missing, *batch.shape[1:])]))[: len(batch)]
 

@@ -47,14 +47,18 @@ class Setting:
         require_onnx()
 
 
-def has_onnx() -> bool:
-    """Whether ONNX Runtime is installed, with what it takes to write a graph for it."""
-    return all(find_spec(name) is not None for name in ("onnx", "onnxruntime"))
+RUNTIME = ("onnx", "onnxruntime")
+"""Packages that it takes to run a model by ONNX Runtime."""
 
 
-def require_onnx() -> None:
-    """Raise `MissingExtraError` unless it is."""
-    if not has_onnx():
+def has_onnx(packages: tuple[str, ...] = RUNTIME) -> bool:
+    """Whether these packages of the extra are installed."""
+    return all(find_spec(name) is not None for name in packages)
+
+
+def require_onnx(packages: tuple[str, ...] = RUNTIME) -> None:
+    """Raise `MissingExtraError` unless they are."""
+    if not has_onnx(packages):
         raise MissingExtraError("ONNX needs the packages of an extra; install them with: pip install 'isthmus[onnx]'")
 
 

@@ -16,6 +16,8 @@ from isthmus.terms import kl_per_latent
 _MOST_VALUES = 1 << 20
 # PyTorch fills arrays with normal numbers by so many, and draws that are a multiple can be cut in any way.
 _GROUP = 16
+# Values from which PyTorch lets threads share the one sum that there is.
+_SHARED = 1 << 15
 
 
 def common_noise(n_draws: int, latent_dim: int, seed: int = 0) -> Tensor:
@@ -51,7 +53,7 @@ def elbo(module: Composed, x: Tensor, noise: Tensor) -> Tensor:
     z = draw(q, noise)
     closed = kl_per_latent(q, prior)
     divergence = _over_draws(q.log_prob(z) - prior.log_prob(z)) if closed is None else closed.sum(-1)
-    expected = _over_draws(module.log_prob(x, z.float()))
+    expected = _over_draws(log_prob(module, x, z))
     return (expected - divergence).to(expected.dtype)
 
 
@@ -59,7 +61,7 @@ def log_weights(module: Composed, x: Tensor, noise: Tensor) -> Tensor:
     """Logarithms of importance weights p(x, z) / q(z|x), of shape (k, B)."""
     q = posterior(module, x)
     z = draw(q, noise)
-    return module.log_prob(x, z.float()) + module.prior().log_prob(z) - q.log_prob(z)
+    return log_prob(module, x, z) + module.prior().log_prob(z) - q.log_prob(z)
 
 
 def own_noise(seed: int, first: int, n_rows: int, latent_dim: int) -> Callable[[int], Tensor]:
@@ -98,8 +100,7 @@ def importance_weighted(module: Composed, x: Tensor, n_draws: int, noise: Callab
 
     It does not fall as k grows, and tends to log p(x). ``noise`` is a source as `own_noise` makes it.
     """
-    per_pass = _MOST_VALUES // (len(x) * max(1, x[0].numel()) * module.likelihood.n_outputs)
-    per_pass = max(1, per_pass // _GROUP) * _GROUP
+    per_pass = max(1, _most_draws(module, x) // _GROUP) * _GROUP
     parts = []
     for start in range(0, n_draws, per_pass):
         k = min(per_pass, n_draws - start)
@@ -108,6 +109,24 @@ def importance_weighted(module: Composed, x: Tensor, n_draws: int, noise: Callab
     # Row by row, so that no sum is split in another way for another number of rows.
     total = torch.stack([weights.logsumexp(0) for weights in torch.cat(parts).T.contiguous()])
     return total - torch.tensor(float(n_draws), dtype=torch.float64, device=x.device).log()
+
+
+def log_prob(module: Composed, x: Tensor, z: Tensor) -> Tensor:
+    """Log p(x|z) for codes (k, B, latent_dim), of shape (k, B): some at a time, and independent of one another."""
+    passes = z.float().split(_most_draws(module, x))
+    return torch.cat([_in_company(module, x, some) for some in passes])
+
+
+def _in_company(module: Composed, x: Tensor, z: Tensor) -> Tensor:
+    """Log p(x|z), where a large sample is never alone: all threads would share its sum, in an order of their own."""
+    if len(z) * len(x) > 1 or x.numel() < _SHARED:
+        return module.log_prob(x, z)
+    return module.log_prob(x, z.expand(2, -1, -1))[:1]
+
+
+def _most_draws(module: Composed, x: Tensor) -> int:
+    """Draws of each row to decode at once."""
+    return max(1, _MOST_VALUES // (len(x) * max(1, x[0].numel()) * module.likelihood.n_outputs))
 
 
 def _over_draws(values: Tensor) -> Tensor:

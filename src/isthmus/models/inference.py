@@ -15,15 +15,13 @@ from isthmus.core import Composed
 from isthmus.data.streams import AnyRows, chunks
 from isthmus.engines.engine import Engine
 from isthmus.engines.halves import in_blocks
-from isthmus.evaluate.bounds import common_noise, elbo, importance_weighted, own_noise, posterior
+from isthmus.evaluate.bounds import common_noise, elbo, importance_weighted, log_prob, own_noise, posterior
 
 # Decoded values of a batch. A processor is fastest where what passes between the layers stays in its cache.
 _MOST_VALUES = {"cpu": 1 << 19}
 _MOST_VALUES_ELSEWHERE = 1 << 22
 MOST_ROWS = 512
 SCORE_DRAWS = 32
-# Values from which PyTorch splits a sum that is alone.
-_SPLIT = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,7 @@ def moments(module: Composed, rows: AnyRows) -> Posterior:
 def score_rows(module: Composed, rows: AnyRows) -> np.ndarray:
     """`BaseAutoencoder.score_samples`: the same noise for every row, so that no row depends on another."""
     if not module.bottleneck.stochastic:
-        return by_batch(module, rows, _in_company(lambda x: module.log_prob(x, module.code(x))))
+        return by_batch(module, rows, lambda x: log_prob(module, x, module.code(x)[None])[0])
     noise = common_noise(SCORE_DRAWS, module.bottleneck.latent_dim_).to(device_of(module))
     return by_batch(module, rows, lambda x: elbo(module, x, noise), copies=len(noise))
 
@@ -139,8 +137,3 @@ def weigh_rows(module: Composed, rows: AnyRows, n_draws: int, seed: int) -> np.n
         return importance_weighted(module, x, n_draws, noise)
 
     return by_batch(module, rows, weigh, copies=min(n_draws, 64))
-
-
-def _in_company(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """The function of a batch, in which a large sample is never alone: its sum would be split among the threads."""
-    return lambda x: function(torch.cat([x, x]))[:1] if len(x) == 1 and x.numel() >= _SPLIT else function(x)
