@@ -11,9 +11,11 @@ from sklearn.datasets import load_digits, load_iris, load_wine
 import isthmus
 from isthmus import VAE, Autoencoder, LinearAutoencoder, Trainer
 from isthmus.data import load
+from isthmus.data.streams import Rows
 from isthmus.errors import DataError, IsthmusWarning, ParameterError
 from isthmus.evaluate.metrics import METRICS
 from isthmus.networks import MLP, Conv
+from isthmus.sweep import held_out
 from isthmus.sweep.metric import Metric, choose_metric
 from isthmus.sweep.names import configure, searchable
 from isthmus.sweep.options import fit_command
@@ -119,6 +121,8 @@ def test_a_study_gives_back_what_it_stores(value):
         ("trainer.validation_fraction=0.1..0.2", "which rows are held out"),
         ("verbose=true,false", "changes nothing about the model"),
         ("trainer.device=cpu,cuda", "changes nothing about the model"),
+        ("trainer.n_threads=1..2", "changes nothing about the model"),
+        ("trainer.memory_limit=0..2", "which rows are held out"),
         ("trainer=a,b", "such as trainer.learning_rate"),
         ("beta=-1..1", r"must be a float in the range \[0.0, inf\)"),
         ("latent_dim=0..3", "latent_dim=0..3 does not fit"),
@@ -308,6 +312,40 @@ def test_the_linear_model_sees_no_held_out_row():
     mean = WINE.X[made.split.train].mean(0)
     np.testing.assert_allclose(made.fit({"latent_dim": 2}).mean_, mean, rtol=1e-6)
     assert not np.allclose(WINE.X.mean(0), mean, rtol=1e-6)
+
+
+@pytest.mark.parametrize("model", [Autoencoder, LinearAutoencoder])
+def test_rows_of_a_stream_are_held_out_too(tmp_path, model):
+    np.save(tmp_path / "wine.npy", WINE.X)
+    streamed = Trainer(memory_limit=0)
+    data = load(tmp_path / "wine.npy", memory_limit=0)
+    assert isinstance(data.X, Rows)
+    made = plan(model(2, max_epochs=2, random_state=5, trainer=streamed), data, space=["scaling=auto"])
+    rows = {name: part[:] for name, part in (("train", made.split.train), ("held out", made.split.validation))}
+    np.testing.assert_array_equal(np.sort(np.concatenate(list(rows.values()))), np.arange(len(WINE.X)))
+    fitted = made.fit({})
+    np.testing.assert_array_equal(made.held_out().X[:], WINE.X[rows["held out"]])
+    np.testing.assert_array_equal(made.watched, WINE.X[rows["held out"]])
+    if model is LinearAutoencoder:
+        np.testing.assert_allclose(fitted.mean_, WINE.X[rows["train"]].mean(0), rtol=1e-6)
+    else:
+        at_best = fitted.history_["val_nll"][fitted.best_epoch_ - 1]
+        assert fitted.score(made.held_out()) == pytest.approx(-at_best, rel=1e-5)
+
+
+def test_of_many_held_out_rows_a_few_are_watched(monkeypatch):
+    monkeypatch.setattr(held_out, "_WATCHED_BYTES", 5 * WINE.X[:1].nbytes)
+    made = plan(VAE())
+    assert len(made.watched) == 5
+    assert len(made.held_out().X) == len(made.split.validation) > 5
+
+
+@pytest.mark.parametrize("several", [{"devices": 2}, {"devices": 1, "num_nodes": 2}])
+def test_a_trial_is_trained_by_one_process(several):
+    with pytest.raises(ParameterError, match="trains each model in one process"):
+        plan(VAE(trainer=Trainer(**several)))
+    assert plan(VAE(trainer=Trainer(devices=1))).fit({"latent_dim": 2}).trainer.devices == 1
+    assert plan(VAE(max_epochs=1)).fit({"latent_dim": 2}).trainer.devices == "auto"
 
 
 @pytest.mark.parametrize("data", [load(load_iris().data[:12]), load(load_iris().data)])

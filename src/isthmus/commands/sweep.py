@@ -103,9 +103,11 @@ def _sweep(cls: Any, config: Any, args: list[str]) -> None:
     need_optuna()
     for name in ("trials", "jobs"):
         check_number(name, config[name])
-    options = data_options(config)
-    target = load(config.target, **options) if takes_target(cls) and config.target is not None else None
-    samples = load(config.data, **options)
+    options, limit = data_options(config), config.trainer.memory_limit
+    target = None
+    if takes_target(cls) and config.target is not None:
+        target = load(config.target, **options, memory_limit=limit)
+    samples = load(config.data, **options, memory_limit=limit)
     with spoken_warnings():
         plan = make_plan(
             make_model(cls, config),

@@ -17,28 +17,34 @@ from isthmus.training import Trainer
 if TYPE_CHECKING:
     from isthmus.models.base import BaseAutoencoder
 
-# Why these are the same in every trial.
+SAME_ROWS = ("random_state", "trainer.validation_fraction", "trainer.memory_limit")
+"""What decides which rows are held out; larger data than the limit are split in another way."""
+
 _SAME_ROWS = "it decides which rows are held out, and every trial has to be measured on the same ones"
 _NO_RESULT = "it changes nothing about the model"
+_RUNNING = (
+    "compile",
+    "device",
+    "devices",
+    "strategy",
+    "num_nodes",
+    "checkpoint",
+    "checkpoint_every",
+    "resume",
+    "callbacks",
+    "loggers",
+    "log_dir",
+    "flush_denormal",
+    "keep_memory",
+    "n_threads",
+)
+# Why these are the same in every trial.
 _FIXED = {
-    "random_state": _SAME_ROWS,
-    "trainer.validation_fraction": _SAME_ROWS,
     "trainer": "search its parameters by name, such as trainer.learning_rate",
     "image_shape": "it describes the data",
     "verbose": _NO_RESULT,
-    **{
-        f"trainer.{name}": _NO_RESULT
-        for name in (
-            "device",
-            "checkpoint",
-            "checkpoint_every",
-            "resume",
-            "callbacks",
-            "loggers",
-            "log_dir",
-            "flush_denormal",
-        )
-    },
+    **dict.fromkeys(SAME_ROWS, _SAME_ROWS),
+    **dict.fromkeys((f"trainer.{name}" for name in _RUNNING), _NO_RESULT),
 }
 
 

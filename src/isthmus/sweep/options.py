@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isthmus.core import Part
-from isthmus.sweep.names import searchable
+from isthmus.sweep.names import SAME_ROWS, searchable
 from isthmus.training import Trainer
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _changed(estimator: BaseAutoencoder) -> list[str]:
     trainer, usual = (estimator.trainer or Trainer()).get_params(), Trainer().get_params()
     pairs = [(name, mine[name], default) for name, default in defaults.items() if name not in ("trainer", "verbose")]
     # What names no parameter of the model, such as folders, is left to whoever runs the command.
-    same_model = [*searchable(estimator), "trainer.validation_fraction"]
+    same_model = [*searchable(estimator), *SAME_ROWS]
     pairs += [(f"trainer.{k}", v, usual[k]) for k, v in trainer.items() if f"trainer.{k}" in same_model]
     return [word for name, value, default in pairs if not _same(value, default) for word in _option(name, value)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,8 +20,9 @@ from isthmus.errors import DataError, IsthmusWarning, ParameterError
 from isthmus.models.fitting import split_rows
 from isthmus.models.inputs import read_samples
 from isthmus.sweep.defaults import default_space, resolve_network
+from isthmus.sweep.held_out import few_of, rows_of
 from isthmus.sweep.metric import Metric, check_comparable, choose_metric, driven_to_an_end
-from isthmus.sweep.names import check_space, configure, searchable
+from isthmus.sweep.names import SAME_ROWS, check_space, configure, searchable
 from isthmus.sweep.space import Dimension, read_space
 from isthmus.training import Callback, Trainer
 
@@ -44,8 +45,8 @@ class Plan:
         All rows; the target only for models that were given one.
     split : Split
         Which rows every trial is trained on, and which it is measured on.
-    events : ndarray of shape (n_held_out, *event)
-        The latter as a model sees them.
+    watched : ndarray of shape (n, *event)
+        The latter as a model sees them, or of many a spread.
     space : dict of str to Dimension
         What is searched.
     metric : Metric
@@ -56,7 +57,7 @@ class Plan:
     samples: Samples
     target: Samples | None
     split: Split
-    events: np.ndarray
+    watched: np.ndarray
     space: dict[str, Dimension]
     metric: Metric
 
@@ -82,25 +83,27 @@ class Plan:
 
         estimator = configure(self.estimator, params)
         trainer = estimator.trainer or Trainer()
-        own = trainer.callbacks
-        estimator.set_params(trainer=trainer.set_params(callbacks=[*own, *callbacks]))
+        before = {name: getattr(trainer, name) for name in ("callbacks", "devices")}
+        # One process: those that torchrun starts are workers of the search.
+        trainer.set_params(callbacks=[*before["callbacks"], *callbacks], devices=1)
+        estimator.set_params(trainer=trainer)
         target = {} if self.target is None else {"target": self.target}
         # Its closed form takes all rows that it is given, so it must not be given those that are held out.
         whole = not isinstance(estimator, LinearAutoencoder)
         try:
-            estimator.fit(self.samples if whole else rows_of(self.samples, self.split.train[:]), **target)
+            estimator.fit(self.samples if whole else rows_of(self.samples, self.split.train), **target)
         finally:
-            trainer.set_params(callbacks=own)
+            trainer.set_params(**before)
         return estimator
 
     def held_out(self) -> Samples:
         """The rows that no trial is trained on."""
-        return rows_of(self.samples, self.split.validation[:])
+        return rows_of(self.samples, self.split.validation)
 
     def _fixed(self) -> dict[str, Any]:
         trainer = (self.estimator.trainer or Trainer()).get_params()
         named = {**self.estimator.get_params(deep=False), **{f"trainer.{k}": v for k, v in trainer.items()}}
-        matters = [*searchable(self.estimator), "random_state", "trainer.validation_fraction", "image_shape"]
+        matters = [*searchable(self.estimator), *SAME_ROWS, "image_shape"]
         return {name: named[name] for name in matters if name in named}
 
 
@@ -142,6 +145,7 @@ def make_plan(
     if base.trainer is not None:
         base.trainer.set_params(checkpoint=None, resume=False)  # trials would resume from each other
     base.check_parameters()
+    _check_alone(base.trainer or Trainer())
     rows = read_samples(clone(base), samples, fitting=True)
     info = describe_data(rows)
     fraction = (base.trainer or Trainer()).validation_fraction
@@ -169,12 +173,7 @@ def make_plan(
         )
     check_comparable(chosen, base, searched)
     _warn_of_ends(chosen, searched)
-    return Plan(base, samples, target, split, rows[split.validation[:]], searched, chosen)
-
-
-def rows_of(samples: Samples, rows: np.ndarray) -> Samples:
-    """Some rows, with the names of the columns."""
-    return replace(samples, X=samples.X[rows], y=None, factors=None)
+    return Plan(base, samples, target, split, few_of(rows, split.validation), searched, chosen)
 
 
 def _seed(random_state: Any) -> int:
@@ -183,6 +182,14 @@ def _seed(random_state: Any) -> int:
     if isinstance(random_state, Integral):
         return int(random_state)
     raise ParameterError("a search needs an int as random_state: every trial starts from it, and can be repeated")
+
+
+def _check_alone(trainer: Trainer) -> None:
+    if trainer.devices not in ("auto", 1) or trainer.num_nodes > 1:
+        raise ParameterError(
+            f"a search trains each model in one process, and devices={trainer.devices}, num_nodes={trainer.num_nodes} "
+            "ask for several; leave them out, and start several workers instead (--jobs, or the same search again)"
+        )
 
 
 def _warn_of_ends(metric: Metric, space: Mapping[str, Dimension]) -> None:

@@ -134,12 +134,14 @@ def search(
     from isthmus.sweep.plan import make_plan
     from isthmus.sweep.table import read_trials
     from isthmus.sweep.worker import Worker
+    from isthmus.training import Trainer
 
     check_number("n_trials", n_trials)
+    limit = (estimator.trainer or Trainer()).memory_limit
     plan = make_plan(
         estimator,
-        load(X),
-        target=None if target is None else load(target),
+        load(X, memory_limit=limit),
+        target=None if target is None else load(target, memory_limit=limit),
         space=space,
         use_defaults=default_space,
         metric=metric,

@@ -131,7 +131,7 @@ class Worker:
     def _result(self, trial: Trial, params: dict[str, Any], interrupted: Callable[[], bool]) -> float:
         plan = self.plan
         watch, warmup = plan.metric.watch(plan.estimator), float(params.get("kl_warmup", 0.0))
-        progress = Progress(trial, watch, plan.events, interrupted, warmup)
+        progress = Progress(trial, watch, plan.watched, interrupted, warmup)
         estimator = self._fit(trial, params, progress)
         trial.set_user_attr("epochs", len(estimator.history_.get("epoch", [])))
         if progress.pruned:
