@@ -33,7 +33,7 @@ from isthmus.sweep.best import holder, keep_if_best
 from isthmus.sweep.metric import Metric
 from isthmus.sweep.page import Findings, importances_of, write_page
 from isthmus.sweep.place import Place
-from isthmus.sweep.plan import make_plan
+from isthmus.sweep.planning import make_plan
 from isthmus.sweep.progress import Progress
 from isthmus.sweep.space import read_space
 from isthmus.sweep.storage import database_errors, hidden, quiet_optuna, sqlite_url

@@ -7,6 +7,7 @@ import numpy as np
 import optuna
 import pytest
 from sklearn.datasets import load_digits, load_iris, load_wine
+from sklearn.pipeline import make_pipeline
 
 import isthmus
 from isthmus import VAE, Autoencoder, LinearAutoencoder, Trainer
@@ -20,7 +21,7 @@ from isthmus.sweep.metric import Metric, choose_metric
 from isthmus.sweep.names import configure, searchable
 from isthmus.sweep.options import fit_command
 from isthmus.sweep.page import at_an_end
-from isthmus.sweep.plan import make_plan
+from isthmus.sweep.planning import make_plan
 from isthmus.sweep.space import Choices, Range, from_scalar, read_space, to_scalar
 
 WINE = load(load_wine().data)
@@ -353,6 +354,12 @@ def test_there_must_be_held_out_rows(data):
     estimator = VAE() if len(data.X) < 20 else VAE(trainer=Trainer(validation_fraction=0))
     with pytest.raises(DataError, match="none are held out"):
         plan(estimator, data)
+
+
+@pytest.mark.parametrize("wrong", [VAE, "vae", make_pipeline(VAE())], ids=str)
+def test_what_is_searched_is_a_model(wrong):
+    with pytest.raises(ParameterError, match=r"an unfitted model such as VAE\(\)"):
+        plan(wrong)
 
 
 def test_a_generator_is_no_seed():

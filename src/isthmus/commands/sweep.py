@@ -96,7 +96,7 @@ def _parser(cls: Any) -> Parser:
 def _sweep(cls: Any, config: Any, args: list[str]) -> None:
     from isthmus.data import load
     from isthmus.sweep.place import Place
-    from isthmus.sweep.plan import make_plan
+    from isthmus.sweep.planning import make_plan
     from isthmus.sweep.search import check_number
     from isthmus.sweep.storage import database_errors, need_optuna, quiet_optuna
 

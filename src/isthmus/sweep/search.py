@@ -131,13 +131,13 @@ def search(
     from isthmus.data import load
     from isthmus.sweep.conclude import conclude
     from isthmus.sweep.place import Place
-    from isthmus.sweep.plan import make_plan
+    from isthmus.sweep.planning import make_plan
     from isthmus.sweep.table import read_trials
     from isthmus.sweep.worker import Worker
     from isthmus.training import Trainer
 
     check_number("n_trials", n_trials)
-    limit = (estimator.trainer or Trainer()).memory_limit
+    limit = (getattr(estimator, "trainer", None) or Trainer()).memory_limit
     plan = make_plan(
         estimator,
         load(X, memory_limit=limit),
