@@ -13,8 +13,9 @@ _SAMPLED = 8
 class Watch:
     """Tells whether layers and weights have changed since; in microseconds, for it is asked at every call.
 
-    A layer or a tensor put in the place of another is seen, and a tensor changed in place by PyTorch. Fused optimisers
-    and what goes through ``.data`` or NumPy does not tell PyTorch; of every tensor eight values are looked at for that.
+    A layer or a tensor put in the place of another is seen, a hook that comes or goes, and a tensor changed in place by
+    PyTorch. Fused optimisers and what goes through ``.data`` or NumPy do not tell PyTorch; of every tensor eight values
+    are looked at for that.
 
     Parameters
     ----------
@@ -28,6 +29,8 @@ class Watch:
         modules = [inner for root in roots for inner in root.modules()]
         within = [(inner._modules, key) for inner in modules for key in inner._modules]
         self._layers = [(held, key, held[key]) for held, key in [*places, *within]]
+        self._hooks = [held for inner in modules for held in (inner._forward_hooks, inner._forward_pre_hooks)]
+        self._n_hooks = sum(map(len, self._hooks))
         self._tensors = [
             (held, key, tensor, *_signs(tensor))
             for inner in modules
@@ -38,6 +41,8 @@ class Watch:
 
     def holds(self) -> bool:
         """Whether nothing has changed."""
+        if sum(map(len, self._hooks)) != self._n_hooks:
+            return False
         for held, key, layer in self._layers:
             if held.get(key) is not layer:
                 return False
