@@ -357,7 +357,21 @@ def other_scaling(model):
     model.module_.scaling.scale.mul_(2)
 
 
-CHANGES = [by_adam, in_place, behind_pytorch, other_tensor, other_data, other_layer, other_network, other_state]
+def with_a_hook(model):
+    model.module_.network.encoder[2].register_forward_hook(lambda layer, given, made: 3 * made)
+
+
+CHANGES = [
+    with_a_hook,
+    by_adam,
+    in_place,
+    behind_pytorch,
+    other_tensor,
+    other_data,
+    other_layer,
+    other_network,
+    other_state,
+]
 
 
 @pytest.mark.parametrize("precision", ["32", "bf16"])

@@ -107,8 +107,7 @@ def in_blocks(function: Function, n_values: int = 1) -> Function:
 
 def watch(module: Composed, name: Name) -> Watch:
     """Of the half of a model, the scaling of its data, and the way to them."""
-    above: list[tuple[dict, str]] = [(module._modules, "scaling"), (module._modules, "network")]
-    return Watch([module.scaling, getattr(module.network, name)], [*above, (module.network._modules, name)])
+    return Watch([module.scaling, getattr(module.network, name)], [module._modules, module.network._modules])
 
 
 def _in_onnx(module: Composed, name: Name) -> Half:

@@ -3,66 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-_SAMPLED = 8
+# Counts the batches of a training, which no layer reads.
+_COUNTER = "num_batches_tracked"
 
 
 class Watch:
     """Tells whether layers and weights have changed since; in microseconds, for it is asked at every call.
 
-    A layer or a tensor put in the place of another is seen, and a tensor changed in place by PyTorch. Fused optimisers
-    and what goes through ``.data`` or NumPy does not tell PyTorch; of every tensor eight values are looked at for that.
+    A layer or a tensor put in the place of another is seen, a hook that comes or goes, and a tensor changed in place by
+    PyTorch. Fused optimisers and what goes through ``.data`` or NumPy do not tell PyTorch; of every tensor the first
+    and the last value are looked at for that.
 
     Parameters
     ----------
     roots : list of Module
         What is watched, with all that is in them.
-    places : iterable of (dict, str)
-        Further places, dictionaries of modules and their keys, that have to hold what they hold now.
+    above : list of dict
+        Dictionaries of modules that have to hold what they hold now, but not what is in it.
     """
 
-    def __init__(self, roots: list[nn.Module], places: Iterable[tuple[dict, str]] = ()) -> None:
+    def __init__(self, roots: list[nn.Module], above: Iterable[dict[str, Any]] = ()) -> None:
         modules = [inner for root in roots for inner in root.modules()]
-        within = [(inner._modules, key) for inner in modules for key in inner._modules]
-        self._layers = [(held, key, held[key]) for held, key in [*places, *within]]
-        self._tensors = [
-            (held, key, tensor, *_signs(tensor))
+        held = [d for inner in modules for d in (inner._modules, inner._parameters, inner._buffers)]
+        self._holders = [d for d in (*above, *held) if d]
+        # They are kept, so that no other object can take their place in memory and pass for them.
+        self._kept = [value for d in self._holders for value in d.values()]
+        self._hooks = [hooks for inner in modules for hooks in (inner._forward_hooks, inner._forward_pre_hooks)]
+        tensors = [
+            tensor
             for inner in modules
-            for held in (inner._parameters, inner._buffers)
-            for key, tensor in held.items()
-            if tensor is not None
+            for name, tensor in (*inner._parameters.items(), *inner._buffers.items())
+            if tensor is not None and name != _COUNTER
         ]
+        # Inference mode keeps no versions.
+        self._tracked = [tensor for tensor in tensors if not tensor.is_inference()]
+        self._addresses = [tensor.data_ptr for tensor in tensors]
+        self._samplers = [_sampler(tensor.detach()) for tensor in tensors]
+        self._state = self._look()
 
     def holds(self) -> bool:
         """Whether nothing has changed."""
-        for held, key, layer in self._layers:
-            if held.get(key) is not layer:
-                return False
-        for held, key, tensor, address, version, sample, values in self._tensors:
-            if held.get(key) is not tensor or tensor.data_ptr() != address or sample() != values:
-                return False
-            # Inference mode keeps no versions.
-            if version is not None and tensor._version != version:
-                return False
-        return True
+        return self._look() == self._state
 
-
-def _signs(tensor: Tensor) -> tuple[int, int | None, Callable[[], bytes], bytes]:
-    """Where a tensor is, how often it was changed in place, and a look at some of its values with what it shows now."""
-    sample = _sampler(tensor.detach())
-    return tensor.data_ptr(), None if tensor.is_inference() else tensor._version, sample, sample()
+    def _look(self) -> tuple[object, ...]:
+        # Comprehensions, as most of the time goes into reaching what is not in the cache.
+        return (
+            [id(value) for d in self._holders for value in d.values()],
+            [tensor._version for tensor in self._tracked],
+            [address() for address in self._addresses],
+            [sample() for sample in self._samplers],
+            sum(map(len, self._hooks)),
+        )
 
 
 def _sampler(tensor: Tensor) -> Callable[[], bytes]:
-    n = min(_SAMPLED, tensor.numel())
-    step = tensor.numel() // max(1, n)
-    end = (tensor.storage_offset() + tensor.numel()) * tensor.itemsize
-    if end > tensor.untyped_storage().nbytes():  # a view that repeats what it shows
+    """Function that gives the first and the last value, as bytes."""
+    n = tensor.numel()
+    end = (tensor.storage_offset() + n) * tensor.itemsize
+    if n == 0 or end > tensor.untyped_storage().nbytes():  # a view that repeats what it shows
         return bytes
-    some = tensor.as_strided((n,), (step,))
-    if some.dtype == torch.bfloat16:  # which NumPy does not know
-        some = some.view(torch.int16)
-    return some.numpy().tobytes if some.device.type == "cpu" else lambda: some.cpu().numpy().tobytes()
+    ends = tensor.as_strided((min(n, 2),), (max(1, n - 1),))
+    if ends.dtype == torch.bfloat16:  # which NumPy does not know
+        ends = ends.view(torch.int16)
+    return ends.numpy().tobytes if ends.device.type == "cpu" else lambda: ends.cpu().numpy().tobytes()
