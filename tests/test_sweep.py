@@ -38,7 +38,7 @@ from isthmus.sweep.progress import Progress
 from isthmus.sweep.space import read_space
 from isthmus.sweep.storage import database_errors, hidden, quiet_optuna, sqlite_url
 from isthmus.sweep.study import RUNGS
-from isthmus.sweep.table import read_trials
+from isthmus.sweep.table import read_trials, top
 from isthmus.sweep.worker import Worker
 from isthmus.sweep.workers import run_workers
 from isthmus.training import Callback, Epoch
@@ -159,6 +159,8 @@ def test_what_is_known_is_not_trained_again(monkeypatch):
         before = first.setdefault(trial["params"]["latent_dim"], trial)
         assert (trial["value"], trial["metrics"]) == (before["value"], before["metrics"])
         assert trial["reason"] == ("" if trial is before else f"the same as trial {before['number']}")
+    listed = [cells[0] for cells in top(found.trials_, Metric("score", "maximize"), 5)[1]]
+    assert sorted(listed) == sorted(str(trial["number"]) for trial in first.values())
 
 
 def test_divergence_is_a_reason():
