@@ -23,7 +23,7 @@ def summary(records: list[Record], targets: list[float], shift: float) -> str:
         parts.append(trial_table(searched, [target + shift for target in targets]))
     if final:
         parts += [time_table(final, targets), speed_table(final), ratio_table(final, targets)]
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in parts if part)
 
 
 def versions(records: list[Record]) -> str:
@@ -87,7 +87,7 @@ def speed_table(records: list[Record]) -> str:
 
 
 def ratio_table(records: list[Record], targets: list[float]) -> str:
-    """How many times as long the peers take."""
+    """How many times as long the peers take; nothing if no pair is there."""
     pairs = [
         ("pythae tuned", "isthmus tuned"),
         ("pythae tuned", "isthmus tuned, cold"),
@@ -105,6 +105,8 @@ def ratio_table(records: list[Record], targets: list[float]) -> str:
                 cells.append(f"{theirs / mine:.1f}" if isfinite(theirs) and isfinite(mine) else "")
         if any(cells):
             rows.append([f"{peer} / {ours}", *cells])
+    if not rows:
+        return ""
     return table(["ratio of medians", *(f"{what} to {t:g}" for t in targets for what in (TRAINING, IN_ALL))], rows)
 
 

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from isthmus.errors import (
     CollapseWarning,
+    CompileError,
     DataError,
     DataSourceError,
     DataTypeError,
     DivergedError,
+    ExportError,
     IsthmusError,
     IsthmusWarning,
     LostProcessError,
@@ -25,6 +27,7 @@ from isthmus.errors import (
 )
 
 if TYPE_CHECKING:
+    from isthmus.engines.settings import inference
     from isthmus.models import models
     from isthmus.runs import load
     from isthmus.sweep import search
@@ -34,10 +37,12 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CollapseWarning",
+    "CompileError",
     "DataError",
     "DataSourceError",
     "DataTypeError",
     "DivergedError",
+    "ExportError",
     "IsthmusError",
     "IsthmusWarning",
     "LostProcessError",
@@ -47,6 +52,7 @@ __all__ = [
     "ParzenWarning",
     "RunError",
     "Trainer",
+    "inference",
     "load",
     "models",
     "search",
@@ -54,6 +60,7 @@ __all__ = [
 
 _HOME = {
     "Trainer": "isthmus.training",
+    "inference": "isthmus.engines.settings",
     "load": "isthmus.runs",
     "models": "isthmus.models",
     "search": "isthmus.sweep",

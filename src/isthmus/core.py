@@ -130,6 +130,9 @@ class Composed(nn.Module):
     Its methods take batches in the data's own units and dtype (uint8 pictures stay uint8 until here).
     """
 
+    event_shape: tuple[int, ...] = ()
+    """Shape of one sample; known once the model is set up."""
+
     def __init__(
         self,
         *,
@@ -152,6 +155,7 @@ class Composed(nn.Module):
 
     def setup(self, info: DataInfo, latent_dim: int) -> Composed:
         """Create every parameter, knowing the data and the width of the code."""
+        self.event_shape = info.shape
         self.scaling.setup(info)
         self.corruption.setup(info, self.scaling)
         self.bottleneck.setup(latent_dim)
@@ -174,13 +178,25 @@ class Composed(nn.Module):
 
     def encode(self, x: Tensor) -> Code:
         """Code of clean data."""
-        return self._code(self.scaling(x))
+        return self.bottleneck(self.features(x))
+
+    def code(self, x: Tensor) -> Tensor:
+        """The deterministic code of clean data, of shape (B, latent_dim): the posterior mean, or the code itself."""
+        return self.bottleneck.mean(self.features(x))
 
     def decode(self, z: Tensor) -> Distribution:
         """p(x|z) for codes of shape (..., latent_dim), in the data's own units."""
-        y = self.network.decoder(z.reshape(-1, z.shape[-1]))
+        y = self.outputs(z.reshape(-1, z.shape[-1]))
+        return self.likelihood(y.reshape(*z.shape[:-1], *y.shape[1:]))
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the encoder makes of clean data: (B, n_features), in fp32."""
+        return self._features(self.scaling(x))
+
+    def outputs(self, z: Tensor) -> Tensor:
+        """What the decoder makes of codes (B, latent_dim): (B, *event, n_outputs), in fp32."""
         # Likelihoods are computed in fp32 whatever the precision of the network (log-sums lose nats in bf16).
-        return self.likelihood(y.float().reshape(*z.shape[:-1], *y.shape[1:]))
+        return self.network.decoder(z).float()
 
     def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
         """Log p(x|z) in nats, for data (B, *event) and codes (..., B, latent_dim)."""
@@ -205,7 +221,7 @@ class Composed(nn.Module):
     def complete(self, x: Tensor, corrupted: Tensor, mask: Tensor | None, target: Tensor) -> Step:
         """The pass of a batch whose corruption is known, in the data's own units."""
         x_in = self.scaling(corrupted)
-        code = self._code(x_in)
+        code = self.bottleneck(self._features(x_in))
         return Step(target, x_in, mask, code, self.decode(code.z), self.prior(), x, self)
 
     def forward(self, x: Tensor, target: Tensor | None = None) -> dict[str, Tensor]:
@@ -230,5 +246,5 @@ class Composed(nn.Module):
         """Weight of every term once this share of the training, in [0, 1], is done: some warm up."""
         return {name: cast("Term", term).weight_at(progress) for name, term in self.terms.items()}
 
-    def _code(self, x_in: Tensor) -> Code:
-        return self.bottleneck(self.network.encoder(x_in).float())
+    def _features(self, x_in: Tensor) -> Tensor:
+        return self.network.encoder(x_in).float()

@@ -15,6 +15,7 @@ from isthmus.commands.outputs import write_pictures
 from isthmus.commands.parts import SharedCommand, add_part_options, chosen_rows
 from isthmus.commands.runs import run_parser, run_samples
 from isthmus.data.writing import apply, write_rows
+from isthmus.engines.settings import Backend, Precision, inference
 from isthmus.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def run(command: str, args: list[str]) -> int:
     config.again = SharedCommand(command, args)
     from isthmus.runs import load
 
-    action(load(config.run), config)
+    with inference(getattr(config, "backend", "auto"), getattr(config, "precision", "32")):
+        action(load(config.run), config)
     return 0
 
 
@@ -189,13 +191,28 @@ _ACTIONS: dict[str, tuple[Callable[..., None], str, bool]] = {
     "evaluate": (_evaluate, "Every metric that applies, with its meaning.", True),
     "report": (_report, "Write RUN/report.html and RUN/figures anew.", True),
 }
+_ENGINE = [
+    (
+        ("--backend",),
+        {
+            "type": Backend,
+            "default": "auto",
+            "help": "who computes: PyTorch eager or compiled, or ONNX Runtime",
+        },
+    ),
+    (
+        ("--precision",),
+        {"type": Precision, "default": "32", "help": "of the weights and between the layers"},
+    ),
+]
 _OPTIONS: dict[str, list[tuple[tuple[str, ...], dict[str, Any]]]] = {
-    "encode": [_out("where to write: .npy, .csv or .parquet")],
-    "reconstruct": [_out(".npy, .csv or .parquet; for pictures .png, a sheet of pairs")],
+    "encode": [_out("where to write: .npy, .csv or .parquet"), *_ENGINE],
+    "reconstruct": [_out(".npy, .csv or .parquet; for pictures .png, a sheet of pairs"), *_ENGINE],
     "denoise": [
         _out(".npy, .csv or .parquet; for pictures .png, a sheet of noisy and restored ones"),
         (("--corrupt",), {"action": "store_true", "help": "the data are clean: add the model's own noise first"}),
         (("--seed",), {"type": int | None, "default": None, "help": "seed of that noise"}),
+        *_ENGINE,
     ],
     "sample": [
         (("-n", "--n"), {"type": int, "default": 64, "help": "how many"}),
@@ -208,10 +225,12 @@ _OPTIONS: dict[str, list[tuple[tuple[str, ...], dict[str, Any]]]] = {
             ("--out",),
             {"type": str | None, "metavar": "FILE", "help": "write one value per row: .npy, .csv, .parquet"},
         ),
+        *_ENGINE,
     ],
     "evaluate": [
         (("--json",), {"action": "store_true", "help": "print one JSON object instead of a table"}),
         _out("write the metrics as JSON", required=False),
+        *_ENGINE,
     ],
     "report": [],
 }

@@ -10,6 +10,7 @@ import torch
 
 from isthmus.data.info import describe_data
 from isthmus.data.streams import AnyRows, chunks
+from isthmus.engines.engine import engine_of
 from isthmus.terms import kl_per_latent
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def evaluate(estimator: BaseAutoencoder, X: AnyRows) -> dict[str, float]:
     from isthmus.models.fitting import active_units, some_codes
     from isthmus.models.inference import by_batch, score_rows
 
-    module, info = estimator.module_, estimator.info_
+    module, info = engine_of(estimator.module_), estimator.info_
     mse = squared_error(module, X)
     variance = float(np.mean(describe_data(X).std ** 2))
     result = {
@@ -50,7 +51,7 @@ def evaluate(estimator: BaseAutoencoder, X: AnyRows) -> dict[str, float]:
     }
     if info.is_picture:
         result["psnr"] = psnr(mse, info)
-    nll = by_batch(module, X, lambda x: -module.log_prob(x, module.encode(x).mean))
+    nll = by_batch(module, X, lambda x: -module.log_prob(x, module.code(x)))
     result["reconstruction_nll"] = float(nll.mean(dtype=np.float64))
     bound = -result["reconstruction_nll"]
     if module.bottleneck.stochastic:
@@ -81,7 +82,7 @@ def divergences(estimator: BaseAutoencoder, X: AnyRows) -> np.ndarray:
     """KL of each latent's posterior from the prior, in nats, of shape (n, latent_dim)."""
     from isthmus.models.inference import by_batch
 
-    module = estimator.module_
+    module = engine_of(estimator.module_)
 
     def per_latent(x: torch.Tensor) -> torch.Tensor:
         q, prior = module.encode(x).q, module.prior()
