@@ -37,8 +37,8 @@ from isthmus.sweep.planning import make_plan
 from isthmus.sweep.progress import Progress
 from isthmus.sweep.space import read_space
 from isthmus.sweep.storage import database_errors, hidden, quiet_optuna, sqlite_url
-from isthmus.sweep.study import RUNGS
-from isthmus.sweep.table import read_trials
+from isthmus.sweep.study import RUNGS, _agree
+from isthmus.sweep.table import read_trials, top
 from isthmus.sweep.worker import Worker
 from isthmus.sweep.workers import run_workers
 from isthmus.training import Callback, Epoch
@@ -159,6 +159,8 @@ def test_what_is_known_is_not_trained_again(monkeypatch):
         before = first.setdefault(trial["params"]["latent_dim"], trial)
         assert (trial["value"], trial["metrics"]) == (before["value"], before["metrics"])
         assert trial["reason"] == ("" if trial is before else f"the same as trial {before['number']}")
+    listed = [cells[0] for cells in top(found.trials_, Metric("score", "maximize"), 5)[1]]
+    assert sorted(listed) == sorted(str(trial["number"]) for trial in first.values())
 
 
 def test_divergence_is_a_reason():
@@ -481,8 +483,10 @@ _WORKER = """
     from pathlib import Path
     from sklearn.datasets import load_iris
     from isthmus import VAE, Trainer, search
+    from isthmus.sweep import conclude
     from isthmus.training import Callback
 
+    conclude.write_page = lambda found, folder: None
     folder, me = Path(sys.argv[1]), sys.argv[2]
 
     class Meet(Callback):
@@ -518,6 +522,25 @@ def test_two_workers_share_a_study(tmp_path):
     same(plan.fit(found.best_params_), found.best_estimator_)
     given_to = [str(trial["params"]) for trial in found.trials_]
     assert len(set(given_to)) == 9
+
+
+def test_a_study_that_another_worker_is_making_is_joined(tmp_path):
+    settings = make_plan(quick(), load(X), space=WIDTH, use_defaults=False).settings()
+
+    class Making:
+        """Seen before the other has written its settings, and again when it has started a trial too."""
+
+        study_name, trials = "sweep", ["under way"]
+        seen = iter([{}, {"isthmus": settings}])
+
+        @property
+        def user_attrs(self):
+            return next(self.seen)
+
+    _agree(Making(), settings, "s")
+    Making.seen = iter([{}, {"isthmus": {**settings, "metric": "mse"}}])
+    with pytest.raises(RunError, match="metric=mse"):
+        _agree(Making(), settings, "s")
 
 
 def test_the_best_run_is_never_replaced_by_a_worse_one(tmp_path):

@@ -215,7 +215,7 @@ def _curves(found: Findings) -> Section | None:
 
 def _trials(found: Findings) -> Section:
     header, cells = top(found.trials, found.metric, _MOST_ROWS)
-    n = len(ranked(found.trials, found.metric))
+    n = len([trial for trial in ranked(found.trials, found.metric) if not trial["reason"]])
     caption = "Complete trials, the best first" + (f"; the first {len(cells)} of {n}" if len(cells) < n else "")
     return Section(
         "trials",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -81,7 +80,7 @@ def open_study(
             load_if_exists=True,
         )
         sampler.study = study
-        _agree(study, settings, where, is_new=not known)
+        _agree(study, settings, where)
     return study
 
 
@@ -96,19 +95,14 @@ def _pruner(pruning: Pruning) -> Any:
     raise ParameterError(f"pruner must be 'median', 'hyperband' or 'none', got {pruning!r}")
 
 
-def _agree(study: Study, settings: dict[str, Any], where: str, *, is_new: bool) -> None:
+def _agree(study: Study, settings: dict[str, Any], where: str) -> None:
     """Write the settings into a new study; compare them with those of one that exists."""
-    found = study.user_attrs.get(_SETTINGS)
-    if found is None and not is_new:
-        time.sleep(1.0)  # another worker may have made it just now
-        found = study.user_attrs.get(_SETTINGS)
-    if found is None:
-        if study.trials:
-            raise RunError(
-                f"the study {study.study_name!r} in {where} is not of isthmus; choose another name for yours"
-            )
+    if _SETTINGS not in study.user_attrs and not study.trials:
         study.set_user_attr(_SETTINGS, settings)
-        return
+    # Read again: another worker may have made the study at the same time, and it writes them before its first trial.
+    found = study.user_attrs.get(_SETTINGS)
+    if found is None:
+        raise RunError(f"the study {study.study_name!r} in {where} is not of isthmus; choose another name for yours")
     differences = _differences(found, settings)
     if not differences:
         # What was searched until now and is fixed from now on stays what it is.

@@ -106,8 +106,8 @@ def short_names(names: Sequence[str]) -> dict[str, str]:
 
 
 def top(trials: Sequence[dict[str, Any]], metric: Metric, most: int) -> tuple[list[str], list[list[str]]]:
-    """Header and cells of the best trials."""
-    best = ranked(trials, metric)[:most]
+    """Header and cells of the best trials, without those that only repeat another."""
+    best = [trial for trial in ranked(trials, metric) if not trial["reason"]][:most]
     short = short_names(param_names(best))
     header = ["trial", metric.name, "epochs", "seconds", *short.values()]
     cells = [
