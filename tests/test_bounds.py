@@ -14,7 +14,7 @@ from torch.distributions import Independent, Laplace, MultivariateNormal, kl
 from isthmus.bottlenecks import Deterministic
 from isthmus.core import Composed
 from isthmus.evaluate import bounds
-from isthmus.evaluate.bounds import common_noise, draw, elbo, importance_weighted
+from isthmus.evaluate.bounds import common_noise, draw, elbo, importance_weighted, own_noise
 from isthmus.likelihoods import GaussianLikelihood
 from isthmus.priors import FittedGaussian
 from isthmus.terms import kl_per_latent
@@ -222,7 +222,7 @@ def descend(module: Composed, x: Tensor) -> None:
 
 @torch.no_grad()
 def weigh(module: Composed, X: np.ndarray, n_draws: int, seed: int = 0) -> Tensor:
-    return importance_weighted(module, torch.tensor(X), n_draws, torch.Generator().manual_seed(seed))
+    return importance_weighted(module, torch.tensor(X), n_draws, own_noise(seed, 0, len(X), K))
 
 
 class TestImportanceWeighted:
@@ -264,25 +264,32 @@ class TestImportanceWeighted:
         # The variance of the logarithm of a mean of k weights falls as 1 / k.
         assert 16 / 2 < few / many < 16 * 2
 
-    @pytest.mark.parametrize("n_draws", [1, 7, 24])
+    @pytest.mark.parametrize("n_draws", [1, 7, 24, 70])
     def test_every_draw_is_decoded_and_no_more_at_once_than_memory_allows(self, n_draws, monkeypatch):
         X = rows(8)
         module, _ = wrong(X)
         decoded = []
         decode = module.decode
         monkeypatch.setattr(module, "decode", lambda z: decoded.append(tuple(z.shape)) or decode(z))
-        monkeypatch.setattr(bounds, "_MOST_VALUES", 5 * 8 * D)
+        monkeypatch.setattr(bounds, "_MOST_VALUES", 20 * 8 * D)
         weigh(module, X, n_draws)
         assert sum(shape[0] for shape in decoded) == n_draws
-        assert max(shape[0] for shape in decoded) <= 5
+        assert max(shape[0] for shape in decoded) <= 20
         assert {shape[1:] for shape in decoded} == {(8, K)}
 
     def test_chunks_change_nothing(self, monkeypatch):
-        # 16 rows: torch fills normal draws in blocks of 16, so that whole blocks fall into each chunk.
-        X = rows(16)
+        X = rows(13)
         module, _ = wrong(X)
         whole = weigh(module, X, 50)
-        monkeypatch.setattr(bounds, "_MOST_VALUES", 7 * 16 * D)
+        monkeypatch.setattr(bounds, "_MOST_VALUES", 40 * 13 * D)
         torch.testing.assert_close(weigh(module, X, 50), whole, rtol=0, atol=2e-5)
         monkeypatch.setattr(bounds, "_MOST_VALUES", 1)
         torch.testing.assert_close(weigh(module, X, 50), whole, rtol=0, atol=2e-5)
+
+    def test_a_row_has_its_own_noise_whatever_the_batch_and_the_pass(self):
+        whole = own_noise(3, 0, 6, K)(48)
+        assert torch.equal(own_noise(3, 2, 3, K)(48), whole[:, 2:5])
+        piecewise = own_noise(3, 0, 6, K)
+        assert torch.equal(torch.cat([piecewise(16), piecewise(32)]), whole)
+        assert not torch.equal(whole[:, 0], whole[:, 1])
+        assert not torch.equal(own_noise(4, 0, 6, K)(48), whole)

@@ -98,11 +98,10 @@ def test_memmap_and_path(tmp_path):
     np.testing.assert_array_equal(first.transform(mapped), second.transform(str(tmp_path / "x.npy")))
 
 
-def test_rows_that_do_not_fit_in_memory_train_the_same_model(monkeypatch):
-    expected = VAE(2, max_epochs=2, random_state=0, trainer=Trainer(batch_size=16)).fit(PICTURES).score(PICTURES)
-    monkeypatch.setattr("isthmus.training.batches._RESIDENT_BYTES", 0)
-    streamed = VAE(2, max_epochs=2, random_state=0, trainer=Trainer(batch_size=16)).fit(PICTURES).score(PICTURES)
-    assert streamed == pytest.approx(expected, rel=0.02)
+def test_rows_above_the_limit_train_the_same_model():
+    small, large = (Trainer(batch_size=16, memory_limit=limit) for limit in (0, 2))
+    scores = [VAE(2, max_epochs=2, random_state=0, trainer=t).fit(PICTURES).score(PICTURES) for t in (small, large)]
+    assert scores[0] == pytest.approx(scores[1], rel=0.02)
 
 
 @pytest.mark.parametrize(

@@ -82,11 +82,14 @@ class TestTargets:
             Noise2Noise(2, trainer=again, **options).fit(NOISY, target=AGAIN + 1)
         Noise2Noise(2, trainer=again, **options).fit(NOISY, target=AGAIN)
 
-    def test_targets_that_do_not_fit_in_memory_are_read_with_their_rows(self, monkeypatch):
+    def test_targets_that_do_not_fit_in_memory_are_read_with_their_rows(self):
         options = {"max_epochs": 3, "random_state": 0}
         expected = Noise2Noise(4, **options).fit(NOISY, target=AGAIN).reconstruct(NOISY)
-        monkeypatch.setattr("isthmus.training.batches._RESIDENT_BYTES", 0)
-        streamed = Noise2Noise(4, **options).fit(NOISY, target=AGAIN).reconstruct(NOISY)
+        streamed = (
+            Noise2Noise(4, trainer=isthmus.Trainer(memory_limit=0), **options)
+            .fit(NOISY, target=AGAIN)
+            .reconstruct(NOISY)
+        )
         np.testing.assert_allclose(streamed, expected, atol=0.05)
 
 

@@ -7,6 +7,7 @@ from urllib.error import URLError
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import sklearn.datasets
 from PIL import Image as PillowImage
@@ -111,19 +112,30 @@ class Rows:
     """The part of `datasets.Dataset` that is used."""
 
     def __init__(self, features: dict[str, Any], columns: dict[str, list]):
-        self.features, self.columns = features, columns
+        self.features, self.columns, self.format = features, columns, None
 
     def __len__(self):
         return len(next(iter(self.columns.values())))
 
-    def __getitem__(self, name):
-        return self.columns[name]
+    def __getitem__(self, key):
+        if isinstance(key, str):
+            return self.columns[key]
+        if isinstance(key, int):
+            return {name: values[key] for name, values in self.columns.items()}
+        rows = range(len(self))[key] if isinstance(key, slice) else key
+        part = {name: [values[i] for i in rows] for name, values in self.columns.items()}
+        return pa.table(part) if self.format == "arrow" else part
 
     def __iter__(self):
         return ({name: values[i] for name, values in self.columns.items()} for i in range(len(self)))
 
     def select_columns(self, names):
         return Rows({n: self.features[n] for n in names}, {n: self.columns[n] for n in names})
+
+    def with_format(self, name):
+        twin = Rows(self.features, self.columns)
+        twin.format = name
+        return twin
 
     def to_pandas(self):
         return pd.DataFrame(self.columns)

@@ -134,7 +134,10 @@ class TestWeights:
         assert {name: cost.shape for name, cost in costs.items()} == {"nll": (7,), "kl": (7,)}
         torch.testing.assert_close(module.loss(costs), costs["nll"].mean() + 3 * costs["kl"].mean())
         kl_term.warmup = 0.5
-        torch.testing.assert_close(module.loss(costs, 0.25), costs["nll"].mean() + 1.5 * costs["kl"].mean())
+        torch.testing.assert_close(
+            module.loss(costs, torch.tensor(list(module.weights(0.25).values()))),
+            costs["nll"].mean() + 1.5 * costs["kl"].mean(),
+        )
         assert module.weights(0.0) == {"nll": 1.0, "kl": 0.0}
 
     def test_configurations_say_how_to_make_the_same_term(self):

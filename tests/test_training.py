@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 from isthmus import VAE, Autoencoder, MissingExtraError, Trainer
 from isthmus.training import Callback
 from isthmus.training.batches import Batches
-from isthmus.training.optimization import learning_rate
+from isthmus.training.schedule import learning_rate
 
 X = load_digits().images[:300]
 

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from isthmus.errors import (
     CollapseWarning,
+    CompileError,
     DataError,
     DataSourceError,
     DataTypeError,
     DivergedError,
+    ExportError,
     IsthmusError,
     IsthmusWarning,
+    LostProcessError,
     MissingExtraError,
     OvercompleteWarning,
     ParameterError,
@@ -24,31 +27,44 @@ from isthmus.errors import (
 )
 
 if TYPE_CHECKING:
+    from isthmus.engines.settings import inference
     from isthmus.models import models
     from isthmus.runs import load
+    from isthmus.sweep import search
     from isthmus.training import Trainer
 
 __version__ = "0.1.0"
 
 __all__ = [
     "CollapseWarning",
+    "CompileError",
     "DataError",
     "DataSourceError",
     "DataTypeError",
     "DivergedError",
+    "ExportError",
     "IsthmusError",
     "IsthmusWarning",
+    "LostProcessError",
     "MissingExtraError",
     "OvercompleteWarning",
     "ParameterError",
     "ParzenWarning",
     "RunError",
     "Trainer",
+    "inference",
     "load",
     "models",
+    "search",
 ]
 
-_HOME = {"Trainer": "isthmus.training", "load": "isthmus.runs", "models": "isthmus.models"}
+_HOME = {
+    "Trainer": "isthmus.training",
+    "inference": "isthmus.engines.settings",
+    "load": "isthmus.runs",
+    "models": "isthmus.models",
+    "search": "isthmus.sweep",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from isthmus import __version__
-from isthmus.errors import IsthmusError
+from isthmus.errors import IsthmusError, LostProcessError
 
 _COMMANDS = {
     "fit": ("isthmus.commands.fit", "train a model on data and save it as a run folder"),
+    "sweep": ("isthmus.commands.sweep", "search for good parameters of a model, by many trials"),
     "encode": ("isthmus.commands.use", "codes of data"),
     "reconstruct": ("isthmus.commands.use", "encode and decode data"),
     "denoise": ("isthmus.commands.use", "restore noisy data"),
@@ -24,6 +25,7 @@ _COMMANDS = {
     "animate": ("isthmus.commands.animate", "train a model, and show its reconstructions over the epochs"),
     "report": ("isthmus.commands.use", "write the HTML report of a run"),
     "tour": ("isthmus.commands.tour", "the whole family explained by running it, as one HTML page"),
+    "bench": ("isthmus.commands.bench", "how fast this machine trains, beside the floor"),
     "models": ("isthmus.commands.listing", "what models there are, one line each"),
 }
 
@@ -60,11 +62,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except IsthmusError as error:
         if debug:
             raise
-        return _complain(str(error))
-    except KeyboardInterrupt:
+        return _complain(str(error)) if _speaks(error) else 2
+    except KeyboardInterrupt as error:
         if debug:
             raise
-        print("isthmus: interrupted", file=sys.stderr)
+        if _speaks(error):
+            print("isthmus: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # The reader (`| head`) has seen enough; Python would complain again when it flushes at exit.
@@ -80,6 +83,12 @@ def _run(command: str, args: list[str]) -> int:
         hint = f"; did you mean {close[0]!r}?" if close else f"; commands are {', '.join(_COMMANDS)}"
         return _complain(f"unknown command {command!r}{hint}")
     return import_module(_COMMANDS[command][0]).run(command, args)
+
+
+def _speaks(error: BaseException) -> bool:
+    """Whether this process says what went wrong: of several that train together the first does, if all know."""
+    joined = sys.modules.get("isthmus.processes")
+    return joined is None or joined.is_writer() or isinstance(error, LostProcessError)
 
 
 def _complain(message: str) -> int:

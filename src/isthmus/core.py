@@ -130,6 +130,9 @@ class Composed(nn.Module):
     Its methods take batches in the data's own units and dtype (uint8 pictures stay uint8 until here).
     """
 
+    event_shape: tuple[int, ...] = ()
+    """Shape of one sample; known once the model is set up."""
+
     def __init__(
         self,
         *,
@@ -152,6 +155,7 @@ class Composed(nn.Module):
 
     def setup(self, info: DataInfo, latent_dim: int) -> Composed:
         """Create every parameter, knowing the data and the width of the code."""
+        self.event_shape = info.shape
         self.scaling.setup(info)
         self.corruption.setup(info, self.scaling)
         self.bottleneck.setup(latent_dim)
@@ -166,17 +170,33 @@ class Composed(nn.Module):
         self.bottleneck.attach(self.network)
         for term in self.terms.values():
             cast("Term", term).setup(info, latent_dim)
-        return self
+        return self.lay_out()
+
+    def lay_out(self) -> Composed:
+        """Bring kernels into the layout that convolutions want: channels last, as the data come. Values stay."""
+        return self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def encode(self, x: Tensor) -> Code:
         """Code of clean data."""
-        return self._code(self.scaling(x))
+        return self.bottleneck(self.features(x))
+
+    def code(self, x: Tensor) -> Tensor:
+        """The deterministic code of clean data, of shape (B, latent_dim): the posterior mean, or the code itself."""
+        return self.bottleneck.mean(self.features(x))
 
     def decode(self, z: Tensor) -> Distribution:
         """p(x|z) for codes of shape (..., latent_dim), in the data's own units."""
-        y = self.network.decoder(z.reshape(-1, z.shape[-1]))
+        y = self.outputs(z.reshape(-1, z.shape[-1]))
+        return self.likelihood(y.reshape(*z.shape[:-1], *y.shape[1:]))
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the encoder makes of clean data: (B, n_features), in fp32."""
+        return self._features(self.scaling(x))
+
+    def outputs(self, z: Tensor) -> Tensor:
+        """What the decoder makes of codes (B, latent_dim): (B, *event, n_outputs), in fp32."""
         # Likelihoods are computed in fp32 whatever the precision of the network (log-sums lose nats in bf16).
-        return self.likelihood(y.float().reshape(*z.shape[:-1], *y.shape[1:]))
+        return self.network.decoder(z).float()
 
     def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
         """Log p(x|z) in nats, for data (B, *event) and codes (..., B, latent_dim)."""
@@ -201,7 +221,7 @@ class Composed(nn.Module):
     def complete(self, x: Tensor, corrupted: Tensor, mask: Tensor | None, target: Tensor) -> Step:
         """The pass of a batch whose corruption is known, in the data's own units."""
         x_in = self.scaling(corrupted)
-        code = self._code(x_in)
+        code = self.bottleneck(self._features(x_in))
         return Step(target, x_in, mask, code, self.decode(code.z), self.prior(), x, self)
 
     def forward(self, x: Tensor, target: Tensor | None = None) -> dict[str, Tensor]:
@@ -212,17 +232,19 @@ class Composed(nn.Module):
         """Cost of every term, unweighted, each of shape (B,)."""
         return {name: term(step) for name, term in self.terms.items()}
 
-    def loss(self, costs: dict[str, Tensor], progress: float = 1.0) -> Tensor:
+    def loss(self, costs: dict[str, Tensor], weights: Tensor | None = None) -> Tensor:
         """Weighted sum of the terms, averaged over the batch; nats per sample where all terms are.
 
-        ``progress`` in [0, 1] is how much of the training is done, for weights that warm up.
+        ``weights`` of shape (terms,) are the final ones unless given; see `weights`.
         """
-        weights = self.weights(progress)
-        return torch.stack([weights[name] * cost.mean() for name, cost in costs.items()]).sum()
+        means = torch.stack([cost.mean() for cost in costs.values()])
+        if weights is None:
+            weights = torch.tensor(list(self.weights().values()), device=means.device)
+        return (weights * means).sum()
 
     def weights(self, progress: float = 1.0) -> dict[str, float]:
-        """Weight of every term at this point of the training."""
+        """Weight of every term once this share of the training, in [0, 1], is done: some warm up."""
         return {name: cast("Term", term).weight_at(progress) for name, term in self.terms.items()}
 
-    def _code(self, x_in: Tensor) -> Code:
-        return self.bottleneck(self.network.encoder(x_in).float())
+    def _features(self, x_in: Tensor) -> Tensor:
+        return self.network.encoder(x_in).float()

@@ -29,8 +29,20 @@ class MissingExtraError(IsthmusError, ImportError):
     """An optional package is needed; the message names the extra that brings it."""
 
 
+class CompileError(IsthmusError, RuntimeError):
+    """The model cannot be compiled here, for want of a compiler for example."""
+
+
+class ExportError(IsthmusError, RuntimeError):
+    """The model cannot be written in this format; the message says what stands in the way."""
+
+
 class DivergedError(IsthmusError, ArithmeticError):
     """Training met a NaN or an infinity; the model keeps its last good weights."""
+
+
+class LostProcessError(IsthmusError, ConnectionError):
+    """One of several processes that work together is gone; what was saved is whole."""
 
 
 class IsthmusWarning(UserWarning):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import IO, TYPE_CHECKING, Any
 
 from isthmus.errors import RunError
 
@@ -20,9 +19,17 @@ _MOST_JSON_BYTES = 4 << 20
 
 
 def atomic_write(path: Path, data: bytes) -> None:
-    """Write a file so that a crash at any moment leaves the old one or the new one, whole.
+    """Write a file as `atomic_file` does."""
+    with atomic_file(path) as file:
+        file.write(data)
 
-    To a temporary file beside it, synced, renamed; the folder is created if needed and synced as well.
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write to, so that a crash or an error at any moment leaves the old one or the new one, whole.
+
+    It is a temporary one beside it, synced and renamed at the end of the block; the folder is created if needed and
+    synced as well.
     """
     make_folder(path.parent)
     try:
@@ -31,7 +38,7 @@ def atomic_write(path: Path, data: bytes) -> None:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from None
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         # mkstemp makes files that only the owner can read; give what a plain open() would.
@@ -84,13 +91,6 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RunError(f"{path} is damaged: it does not hold a JSON object")
     return value
-
-
-def write_npy(path: Path, array: np.ndarray) -> None:
-    """Write an array as ``.npy``, atomically."""
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    atomic_write(path, buffer.getvalue())
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:

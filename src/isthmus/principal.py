@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from isthmus.data.streams import AnyRows
 from isthmus.eigenpairs import largest_eigenpairs
 from isthmus.errors import RunError
 
@@ -77,7 +78,7 @@ class Principal:
         noise, total = arrays["noise_and_total"].tolist()
         return cls(arrays["mean"], arrays["components"], arrays["variance"], noise, total)
 
-    def log_likelihood(self, X: np.ndarray) -> np.ndarray:
+    def log_likelihood(self, X: AnyRows) -> np.ndarray:
         """Exact log p(x) of rows (n, *event) under probabilistic PCA, in nats (Tipping & Bishop, 1999, eq. 4)."""
         d, k = len(self.mean), len(self.variance)
         # A direction without variance has no density; give it the spread of rounding.
@@ -98,10 +99,10 @@ class Principal:
         return (codes**2 / variance).sum(1) + (residual**2).sum(1) / noise
 
 
-def few_rows(X: np.ndarray, k: int) -> Principal:
+def few_rows(X: AnyRows, k: int) -> Principal:
     """Closed form for fewer rows than values, from the eigenvectors of the Gram matrix."""
     n, d = len(X), math.prod(X.shape[1:])
-    rows = X.reshape(n, d).astype(np.float64)
+    rows = np.asarray(X).reshape(n, d).astype(np.float64)
     mean = rows.mean(0)
     rows -= mean
     values, vectors = np.linalg.eigh(rows @ rows.T)

@@ -28,6 +28,7 @@ from isthmus.explore.attributes import MOST_ATTRIBUTES, restore_attributes
 from isthmus.files import atomic_write, read_json, read_tensors, write_json, write_tensors
 from isthmus.models.auto import Choice
 from isthmus.networks import Scaling
+from isthmus.processes import is_writer
 from isthmus.training.checkpoint import restore_module
 from isthmus.training.trainer import Trainer
 
@@ -55,11 +56,15 @@ _MALFORMED = (
 def save_run(estimator: BaseAutoencoder, path: str | PathLike[str], *, overwrite: bool = False) -> None:
     """Write a fitted estimator to the folder ``path``; see `BaseAutoencoder.save`.
 
+    Of several processes that trained it together only the first writes, and the others do nothing.
+
     Raises
     ------
     RunError
         There is a run at ``path`` already and ``overwrite`` is False, or a ``params.json`` of something else.
     """
+    if not is_writer():
+        return
     folder = Path(path)
     if (folder / PARAMS).exists():
         if not overwrite:
@@ -203,6 +208,7 @@ def _rebuild(folder: Path, params: dict[str, Any]) -> BaseAutoencoder:
         group, _, key = name.partition("/")
         groups[group][key] = tensor
     restore_module(module, groups["module"], str(weights))
+    module.lay_out()
     arrays = {name: {key: t.numpy() for key, t in groups[name].items()} for name in ("array", "attribute")}
     estimator.restore_arrays(arrays["array"])
     estimator.attributes_ = restore_attributes(records, arrays["attribute"], estimator.latent_dim_)

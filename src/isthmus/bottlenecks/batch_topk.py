@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from isthmus.bottlenecks.sparse import Sparse, count_active
+from isthmus.processes import own_rows, whole_batch
 
 # Steps over which the threshold is a mean of equal weights, and then a running one.
 _MEMORY = 100
@@ -41,9 +42,10 @@ class BatchTopK(Sparse):
         h = h.relu()
         if not self.training:
             return torch.where(h > self.threshold, h, 0), {}
-        kept, at = h.flatten().topk(self.k * len(h), sorted=False)
+        whole = whole_batch(h)
+        kept, at = whole.flatten().topk(self.k * len(whole), sorted=False)
         self._learn(kept.detach())
-        return torch.zeros_like(h).flatten().scatter(0, at, kept).reshape(h.shape), {}
+        return own_rows(torch.zeros_like(whole).flatten().scatter(0, at, kept).reshape(whole.shape)), {}
 
     @torch.no_grad()
     def _learn(self, kept: Tensor) -> None:

@@ -11,5 +11,7 @@ from isthmus.core import Code
 class Deterministic(Bottleneck):
     """The encoder's features are the code."""
 
+    mean_first = True
+
     def forward(self, h: Tensor) -> Code:
         return Code(h)

@@ -23,6 +23,7 @@ class DiagonalGaussian(Bottleneck):
     """
 
     stochastic = True
+    mean_first = True
 
     @property
     def n_features(self) -> int:

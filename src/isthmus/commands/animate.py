@@ -42,6 +42,7 @@ def run(command: str, args: list[str]) -> int:
 
 def _animate(cls: Any, config: Any) -> None:
     from isthmus.data import load
+    from isthmus.processes import is_writer
     from isthmus.training import ReconstructionRecorder
 
     out = Path(config.out)
@@ -61,6 +62,8 @@ def _animate(cls: Any, config: Any) -> None:
         if recorder.metrics:
             _write(estimator, recorder, out, config)
         raise
+    if not is_writer():
+        return
     if not recorder.metrics:
         raise DataError(f"{cls.name} was solved in closed form, so there are no epochs to show; try --solver gradient")
     _write(estimator, recorder, out, config)

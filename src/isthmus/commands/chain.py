@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from isthmus.commands.outputs import write_array, write_pictures
+from isthmus.commands.outputs import write_pictures
 from isthmus.commands.parsing import Parser
+from isthmus.data.writing import write_rows
 from isthmus.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _check(out: Path, info: DataInfo) -> None:
 def _write(out: Path, chains: Chains, info: DataInfo) -> None:
     ending = out.suffix.lower()
     if ending == ".npy":
-        write_array(out, chains.draws, None)
+        write_rows(out, [chains.draws], len(chains.draws))
         print(f"{out}: draws of shape {chains.draws.shape}")
         return
     if ending == ".png":

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isthmus.commands.outputs import write_array, write_pictures
+from isthmus.commands.outputs import write_pictures
 from isthmus.commands.parsing import Parser
 from isthmus.commands.runs import run_parser, run_samples
+from isthmus.data.writing import write_rows
 from isthmus.errors import DataError, ParameterError
 from isthmus.explore.animation import ENDINGS, animate, side_by_side
 from isthmus.explore.axes import REACH, spreads
@@ -150,7 +151,7 @@ def _cluster(est: BaseAutoencoder, config: Any) -> None:
         if found.probabilities is not None:
             columns = np.concatenate([columns, found.probabilities], axis=1)
             names += [f"p{k}" for k in range(config.n_clusters)]
-        write_array(Path(config.out), columns, names)
+        write_rows(Path(config.out), [columns], len(columns), names)
         print(f"{config.out}: {', '.join(names)} for each row of the data")
     if config.centres is not None:
         out, info = Path(config.centres), est.info_
@@ -158,7 +159,8 @@ def _cluster(est: BaseAutoencoder, config: Any) -> None:
             write_pictures(out, found.decoded_centres.reshape(-1, *info.shape), info)
         else:
             columns = getattr(est, "feature_names_in_", None)
-            write_array(out, found.decoded_centres, None if columns is None else [str(name) for name in columns])
+            names = None if columns is None else [str(name) for name in columns]
+            write_rows(out, [found.decoded_centres], config.n_clusters, names)
         print(f"{out}: {config.n_clusters} decoded centres")
 
 

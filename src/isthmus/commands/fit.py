@@ -14,10 +14,12 @@ from typing import Any
 
 from isthmus.commands.listing import summary
 from isthmus.commands.parsing import Parser, add_data_options, data_options
-from isthmus.errors import DivergedError, IsthmusWarning, ParameterError, RunError
+from isthmus.errors import DivergedError, IsthmusWarning, LostProcessError, ParameterError, RunError
 from isthmus.files import make_folder
 
 _CHECKPOINT = "checkpoint"
+# Options of the trainer that say where a command runs rather than how it trains.
+_SHORT = ("--devices", "--strategy", "--num_nodes")
 
 
 def run(command: str, args: list[str]) -> int:
@@ -65,7 +67,8 @@ def overview(command: str, out: str, what: str) -> str:
             "models:",
             *lines,
             "",
-            f"`isthmus {command} MODEL --help` lists the options of a model.",
+            f"`isthmus {command} MODEL --help` lists the options of a model; --devices, --strategy and --num_nodes are",
+            "short for --trainer.devices and so on.",
         ]
     )
 
@@ -83,7 +86,13 @@ def add_model_options(parser: Parser, cls: Any) -> None:
 
 def parse_model_options(parser: Parser, args: list[str]) -> Any:
     """What was asked for; parts such as ``--network Conv --network.pool max`` are objects."""
-    return parser.instantiate(parser.parse_args(args))
+    return parser.instantiate(parser.parse_args([_spelt_out(arg) for arg in args]))
+
+
+def _spelt_out(arg: str) -> str:
+    """The whole name of an option of the trainer that has a short one."""
+    name, _, _ = arg.partition("=")
+    return f"--trainer.{arg[2:]}" if name in _SHORT else arg
 
 
 def make_model(cls: Any, config: Any, **trainer_options: Any) -> Any:
@@ -102,15 +111,17 @@ def takes_target(cls) -> bool:
 
 def _fit(cls, config) -> None:
     from isthmus.data import load
+    from isthmus.processes import is_writer
     from isthmus.runs import PARAMS, write_run
 
     folder = Path(config.out)
     _check_out(folder, resume=config.resume)
     options = data_options(config)
-    samples = load(config.data, **options)
+    limit = config.trainer.memory_limit
+    samples = load(config.data, **options, memory_limit=limit)
     target = {}
     if takes_target(cls) and config.target is not None:
-        target = {"target": load(config.target, **options)}
+        target = {"target": load(config.target, **options, memory_limit=limit)}
     estimator = make_model(cls, config, checkpoint=str(folder / _CHECKPOINT), resume=config.resume)
     source = {"data": config.data, "options": options}
     # Before the training, not after hours of it.
@@ -118,8 +129,10 @@ def _fit(cls, config) -> None:
     try:
         with spoken_warnings():
             estimator.fit(samples, **target)
+    except LostProcessError as error:
+        raise LostProcessError(f"{error}: the same command with --resume does that") from None
     except (KeyboardInterrupt, DivergedError) as error:
-        if hasattr(estimator, "module_"):
+        if hasattr(estimator, "module_") and is_writer():
             write_run(estimator, folder, source)
             how = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped"
             print(
@@ -128,6 +141,8 @@ def _fit(cls, config) -> None:
                 file=sys.stderr,
             )
         raise
+    if not is_writer():
+        return
     write_run(estimator, folder, source)
     if config.report:
         from isthmus.report import write_report
@@ -143,7 +158,9 @@ def spoken_warnings() -> Iterator[None]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", IsthmusWarning)
         yield
-    for warning in caught:
+    from isthmus.processes import is_writer
+
+    for warning in caught if is_writer() else []:
         print(f"isthmus: warning: {warning.message}", file=sys.stderr)
 
 

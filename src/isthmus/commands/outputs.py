@@ -1,35 +1,20 @@
-"""Arrays and pictures to files, atomically, in the format that the ending names."""
+"""Sheets of pictures, written atomically."""
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isthmus.errors import MissingExtraError, ParameterError
+from isthmus.errors import ParameterError
 from isthmus.explore.sheets import check_channels, enlarge, factor_for, png, sheet, to_bytes
-from isthmus.files import atomic_write, write_npy
+from isthmus.files import atomic_write
 
 if TYPE_CHECKING:
     from isthmus.data.info import DataInfo
 
 _SHEET_SIDE = 1024
-
-
-def write_array(path: Path, array: np.ndarray, names: list[str] | None) -> None:
-    """Write rows as ``.npy``, ``.csv`` or ``.parquet``; tables are flat, with ``names`` as header."""
-    ending = path.suffix.lower()
-    if ending == ".npy":
-        write_npy(path, array)
-        return
-    if ending not in (".csv", ".parquet"):
-        raise ParameterError(f"cannot write {str(path)!r}: an array goes to .npy, .csv or .parquet")
-    table = array.reshape(len(array), -1)
-    names = names if names and len(names) == table.shape[1] else [f"x{i}" for i in range(table.shape[1])]
-    atomic_write(path, _csv(table, names) if ending == ".csv" else _parquet(table, names))
 
 
 def write_pictures(
@@ -51,22 +36,3 @@ def write_pictures(
     columns = columns or int(np.ceil(np.sqrt(len(pictures))))
     tiles = sheet(check_channels(to_bytes(pictures, *(limits or info.display_range))), columns)
     atomic_write(path, png(enlarge(tiles, factor_for(tiles.shape, _SHEET_SIDE))))
-
-
-def _csv(table: np.ndarray, names: list[str]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows(table.tolist())
-    return text.getvalue().encode()
-
-
-def _parquet(table: np.ndarray, names: list[str]) -> bytes:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise MissingExtraError("Parquet files need pyarrow: pip install 'isthmus[tables]'") from None
-    sink = io.BytesIO()
-    pq.write_table(pa.table(dict(zip(names, table.T, strict=True))), sink)
-    return sink.getvalue()

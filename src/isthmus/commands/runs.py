@@ -33,6 +33,8 @@ def run_samples(estimator: BaseAutoencoder, config: Any, data: str | None = None
 
     source = run_source(config.run)
     given = data_options(config)
+    if estimator.trainer is not None:
+        given["memory_limit"] = estimator.trainer.memory_limit
     data = data or config.data
     if data is None:
         if source is None:

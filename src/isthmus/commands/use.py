@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isthmus.commands.outputs import write_array, write_pictures
-from isthmus.commands.runs import TABLES, run_parser, run_samples
+from isthmus.commands.outputs import write_pictures
+from isthmus.commands.parts import SharedCommand, add_part_options, chosen_rows
+from isthmus.commands.runs import run_parser, run_samples
+from isthmus.data.writing import apply, write_rows
+from isthmus.engines.settings import Backend, Precision, inference
 from isthmus.errors import ParameterError
 
 if TYPE_CHECKING:
+    from isthmus.data import Samples
     from isthmus.models.base import BaseAutoencoder
 
 _MOST_PAIRS = 32
@@ -26,31 +32,36 @@ def run(command: str, args: list[str]) -> int:
     parser = run_parser(command, description, takes_data=takes_data, default=default)
     for names, options in _OPTIONS[command]:
         parser.add_argument(*names, **options)
+    if command in _DIVISIBLE:
+        add_part_options(parser)
     config = parser.parse_args(args)
+    config.again = SharedCommand(command, args)
     from isthmus.runs import load
 
-    action(load(config.run), config)
+    with inference(getattr(config, "backend", "auto"), getattr(config, "precision", "32")):
+        action(load(config.run), config)
     return 0
 
 
 def _encode(estimator: BaseAutoencoder, config: Any) -> None:
-    codes = estimator.transform(run_samples(estimator, config))
-    write_array(Path(config.out), codes, list(estimator.get_feature_names_out()))
-    print(f"{config.out}: codes of shape {codes.shape}")
+    names = [str(name) for name in estimator.get_feature_names_out()]
+    shape = _write(estimator.transform, *_rows(estimator, config), config, names)
+    print(f"{config.out}: codes of shape {shape}")
 
 
 def _reconstruct(estimator: BaseAutoencoder, config: Any) -> None:
-    samples = run_samples(estimator, config)
-    decoded = estimator.reconstruct(samples)
+    samples, first = _rows(estimator, config)
     out = Path(config.out)
     if out.suffix.lower() == ".png":
-        truth = np.asarray(samples.X)[:_MOST_PAIRS].reshape(-1, *estimator.info_.shape)
-        pairs = np.stack([truth, decoded[:_MOST_PAIRS].reshape(truth.shape)], axis=1).reshape(-1, *truth.shape[1:])
+        shown = samples.X[:_MOST_PAIRS]
+        decoded = estimator.reconstruct(replace(samples, X=shown, y=None, factors=None))
+        truth = shown.reshape(-1, *estimator.info_.shape)
+        pairs = np.stack([truth, decoded.reshape(truth.shape)], axis=1).reshape(-1, *truth.shape[1:])
         write_pictures(out, pairs, estimator.info_, columns=8)
         print(f"{out}: the first {len(truth)} originals, each with its reconstruction on its right")
         return
-    write_array(out, decoded, _feature_names(estimator))
-    print(f"{out}: reconstructions of shape {decoded.shape}")
+    shape = _write(estimator.reconstruct, samples, first, config, _feature_names(estimator))
+    print(f"{out}: reconstructions of shape {shape}")
 
 
 def _denoise(estimator: BaseAutoencoder, config: Any) -> None:
@@ -61,11 +72,16 @@ def _denoise(estimator: BaseAutoencoder, config: Any) -> None:
             f"this model ({type(estimator).__name__}) was not trained to denoise; fit one that is, such as "
             "`isthmus fit denoising`"
         )
-    X = np.asarray(run_samples(estimator, config).X)
+    samples, out = run_samples(estimator, config), Path(config.out)
+    if not config.corrupt and out.suffix.lower() != ".png":
+        shape = apply(estimator.denoise, samples, out, names=_feature_names(estimator))
+        print(f"{out}: restored samples of shape {shape}")
+        return
+    # The error is that of all of them, a sheet shows the first.
+    X = np.asarray(samples.X if config.corrupt else samples.X[:_MOST_PAIRS])
     noisy = estimator.corrupt(X, random_state=config.seed) if config.corrupt else X
     restored = estimator.denoise(noisy)
     stages = [X, noisy, restored] if config.corrupt else [noisy, restored]
-    out = Path(config.out)
     if out.suffix.lower() == ".png":
         shown = [stage[:_MOST_PAIRS].reshape(-1, *estimator.info_.shape) for stage in stages]
         sheet = np.stack(shown, axis=1).reshape(-1, *estimator.info_.shape)
@@ -76,7 +92,7 @@ def _denoise(estimator: BaseAutoencoder, config: Any) -> None:
         names = "the clean one, the noisy one and the restored one" if config.corrupt else "noisy and restored"
         print(f"{out}: the first {len(shown[0])} samples, each as {names}, from left to right")
     else:
-        write_array(out, restored, _feature_names(estimator))
+        write_rows(out, [restored], len(restored), _feature_names(estimator))
         print(f"{out}: restored samples of shape {restored.shape}")
     if config.corrupt:
         before, after = (float(np.mean((stage - X.astype(float)) ** 2)) for stage in (noisy, restored))
@@ -89,23 +105,27 @@ def _sample(estimator: BaseAutoencoder, config: Any) -> None:
     if out.suffix.lower() == ".png":
         write_pictures(out, drawn.reshape(-1, *estimator.info_.shape), estimator.info_)
     else:
-        write_array(out, drawn, _feature_names(estimator))
+        write_rows(out, [drawn], len(drawn), _feature_names(estimator))
     print(f"{out}: {config.n} samples")
 
 
 def _score(estimator: BaseAutoencoder, config: Any) -> None:
-    samples = run_samples(estimator, config)
-    if config.n_samples is None:
-        scores, what = estimator.score_samples(samples), "score"
+    samples, first = _rows(estimator, config)
+    what = "score" if config.n_samples is None else "log_likelihood"
+    if config.n_samples is not None and not hasattr(estimator, "log_likelihood"):
+        raise ParameterError(f"{type(estimator).__name__} has no likelihood to estimate; leave --n_samples out")
+    if config.devices > 1:
+        beside = Path(config.out).parent if config.out else Path(tempfile.gettempdir())
+        scores = np.concatenate(list(config.again.results(len(samples.X), first, config.devices, beside)))
+    elif config.n_samples is None:
+        scores = estimator.score_samples(samples)
     else:
-        if not hasattr(estimator, "log_likelihood"):
-            raise ParameterError(f"{type(estimator).__name__} has no likelihood to estimate; leave --n_samples out")
-        scores, what = estimator.log_likelihood(samples, n_samples=config.n_samples), "log_likelihood"
+        scores = estimator.log_likelihood(samples, n_samples=config.n_samples)
     low, middle, high = np.quantile(scores, [0.01, 0.5, 0.99])
     print(f"{len(scores)} rows; {what} in nats: mean {scores.mean():.3f}, median {middle:.3f}", end="")
-    print(f", 1 % below {low:.3f}, 1 % above {high:.3f}; lowest in row {int(scores.argmin())}")
+    print(f", 1 % below {low:.3f}, 1 % above {high:.3f}; lowest in row {first + int(scores.argmin())}")
     if config.out is not None:
-        write_array(Path(config.out), scores[:, None] if _is_table(config.out) else scores, [what])
+        write_rows(Path(config.out), [scores], len(scores), [what])
         print(f"{config.out}: one value per row")
 
 
@@ -130,13 +150,26 @@ def _report(estimator: BaseAutoencoder, config: Any) -> None:
     print(write_report(estimator, samples, Path(config.run), run=config.run))
 
 
+def _rows(estimator: BaseAutoencoder, config: Any) -> tuple[Samples, int]:
+    """The rows that the command is about, and the number of the first."""
+    if config.devices < 1:
+        raise ParameterError(f"--devices must be at least 1, got {config.devices}")
+    return chosen_rows(run_samples(estimator, config), config.rows)
+
+
+def _write(
+    method: Callable[[Any], np.ndarray], samples: Samples, first: int, config: Any, names: list[str] | None
+) -> tuple[int, ...]:
+    """Write what a method makes of the rows, in this process or in several, and return its shape."""
+    if config.devices == 1:
+        return apply(method, samples, config.out, names=names)
+    out, n = Path(config.out), len(samples.X)
+    return write_rows(out, config.again.results(n, first, config.devices, out.parent), n, names)
+
+
 def _feature_names(estimator: BaseAutoencoder) -> list[str] | None:
     names = getattr(estimator, "feature_names_in_", None)
     return None if names is None else [str(name) for name in names]
-
-
-def _is_table(path: str) -> bool:
-    return Path(path).suffix.lower() in TABLES
 
 
 def _out(text: str, *, required: bool = True) -> tuple[tuple[str, ...], dict[str, Any]]:
@@ -144,6 +177,7 @@ def _out(text: str, *, required: bool = True) -> tuple[tuple[str, ...], dict[str
     return ("--out",), {**kind, "metavar": "FILE", "help": text}
 
 
+_DIVISIBLE = ("encode", "reconstruct", "score")
 _ACTIONS: dict[str, tuple[Callable[..., None], str, bool]] = {
     "encode": (_encode, "Write the codes of data.", True),
     "reconstruct": (_reconstruct, "Encode and decode data.", True),
@@ -157,13 +191,28 @@ _ACTIONS: dict[str, tuple[Callable[..., None], str, bool]] = {
     "evaluate": (_evaluate, "Every metric that applies, with its meaning.", True),
     "report": (_report, "Write RUN/report.html and RUN/figures anew.", True),
 }
+_ENGINE = [
+    (
+        ("--backend",),
+        {
+            "type": Backend,
+            "default": "auto",
+            "help": "who computes: PyTorch eager or compiled, or ONNX Runtime",
+        },
+    ),
+    (
+        ("--precision",),
+        {"type": Precision, "default": "32", "help": "of the weights and between the layers"},
+    ),
+]
 _OPTIONS: dict[str, list[tuple[tuple[str, ...], dict[str, Any]]]] = {
-    "encode": [_out("where to write: .npy, .csv or .parquet")],
-    "reconstruct": [_out(".npy, .csv or .parquet; for pictures .png, a sheet of pairs")],
+    "encode": [_out("where to write: .npy, .csv or .parquet"), *_ENGINE],
+    "reconstruct": [_out(".npy, .csv or .parquet; for pictures .png, a sheet of pairs"), *_ENGINE],
     "denoise": [
         _out(".npy, .csv or .parquet; for pictures .png, a sheet of noisy and restored ones"),
         (("--corrupt",), {"action": "store_true", "help": "the data are clean: add the model's own noise first"}),
         (("--seed",), {"type": int | None, "default": None, "help": "seed of that noise"}),
+        *_ENGINE,
     ],
     "sample": [
         (("-n", "--n"), {"type": int, "default": 64, "help": "how many"}),
@@ -176,10 +225,12 @@ _OPTIONS: dict[str, list[tuple[tuple[str, ...], dict[str, Any]]]] = {
             ("--out",),
             {"type": str | None, "metavar": "FILE", "help": "write one value per row: .npy, .csv, .parquet"},
         ),
+        *_ENGINE,
     ],
     "evaluate": [
         (("--json",), {"action": "store_true", "help": "print one JSON object instead of a table"}),
         _out("write the metrics as JSON", required=False),
+        *_ENGINE,
     ],
     "report": [],
 }

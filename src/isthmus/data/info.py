@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from isthmus.data.ranges import RowNumbers
+from isthmus.data.streams import AnyRows, chunks
+
 _CHUNK_BYTES = 8 << 20
 
 
@@ -124,9 +127,12 @@ class DataInfo:
 
 
 def describe_data(
-    X: np.ndarray, rows: np.ndarray | None = None, *, moments: tuple[np.ndarray, np.ndarray] | None = None
+    X: AnyRows,
+    rows: RowNumbers | None = None,
+    *,
+    moments: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> DataInfo:
-    """Read ``X``, of shape (n, *event), once in chunks and summarise it, or only these row numbers of it.
+    """Read ``X``, of shape (n, *event), once in chunks and summarise it, or only these ascending row numbers of it.
 
     Mean and standard deviation, flat, may be given if they are known. Then floats are not searched for whole numbers
     either: this is for models that ask nothing of the kind.
@@ -137,9 +143,8 @@ def describe_data(
     integral = moments is None or X.dtype.kind in "bui"
     one_hot = moments is None and len(shape) == 1 and shape[0] > 1
     step = max(1, _CHUNK_BYTES // max(8 * math.prod(shape), 1))
-    for start in range(0, n, step):
-        part = slice(start, start + step)
-        raw = np.asarray(X[part] if rows is None else X[rows[part]])
+    for chunk in chunks(X, step, rows):
+        raw = np.asarray(chunk)
         low, high = np.minimum(low, raw.min(0)), np.maximum(high, raw.max(0))
         integral = integral and (raw.dtype.kind in "bui" or bool(np.all(raw == np.rint(raw))))
         one_hot = one_hot and integral and _is_one_hot(raw)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import warnings
@@ -11,11 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from isthmus.data.picture_stream import PictureRows, n_threads
 from isthmus.data.samples import Samples
+from isthmus.data.streams import MEMORY_LIMIT
 from isthmus.data.tables import natural_key, one_line, some
 from isthmus.errors import DataError, DataSourceError, ParameterError
 
@@ -28,7 +31,9 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 # Only the formats promised: Pillow would also hand PostScript to an interpreter, whatever the ending.
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 _MOST_PIXELS = 1 << 15
-_MOST_THREADS = 8
+_GREY_MODES, _ORIENTATION = ("1", "L", "LA", "La"), 0x0112
+
+T = TypeVar("T")
 
 Size = tuple[int, int]
 
@@ -95,7 +100,9 @@ def read_picture(path: Path, *, resize: Size | None = None, grey: bool = False) 
         return Samples(_decode(path, resize, grey)[None], path.name)
 
 
-def read_folder(path: Path, *, resize: Size | None = None, grey: bool = False) -> Samples:
+def read_folder(
+    path: Path, *, resize: Size | None = None, grey: bool = False, memory_limit: float = MEMORY_LIMIT
+) -> Samples:
     """Read a folder of pictures, in natural order (``img2`` before ``img10``).
 
     Of an animation or a stack of pages the first is read. Photographs are turned upright as
@@ -112,6 +119,8 @@ def read_folder(path: Path, *, resize: Size | None = None, grey: bool = False) -
         Lanczos filter.
     grey : bool
         Convert every picture to grey.
+    memory_limit : float
+        GiB up to which all are decoded now; else they are decoded when they are needed.
 
     Returns
     -------
@@ -131,16 +140,22 @@ def read_folder(path: Path, *, resize: Size | None = None, grey: bool = False) -
         raise DataSourceError(
             f"{path} holds no pictures ({_contents(path)}); the supported endings are {', '.join(ENDINGS)}."
         )
+    name = path.name or str(path)
     decode = partial(_decode, resize=resize, grey=grey)
-    with _quiet(), ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as pool:
+    look = partial(_look, resize=resize, grey=grey)
+    with _quiet(), ThreadPoolExecutor(n_threads()) as pool:
         try:
-            X = stack(pool.map(decode, files), len(files), lambda i: str(files[i].relative_to(path)))
+            if len(files) * math.prod(look(files[0])) > memory_limit * 2**30:
+                shape = _common_shape(list(pool.map(look, files)), lambda i: str(files[i].relative_to(path)))
+                X = PictureRows(files, shape, decode, name)
+            else:
+                X = stack(pool.map(decode, files), len(files), lambda i: str(files[i].relative_to(path)))
         finally:
             # After an error the pictures still waiting need not be decoded.
             pool.shutdown(wait=False, cancel_futures=True)
     inside = [file.relative_to(path).parts for file in files]
     y = np.asarray([parts[0] for parts in inside]) if all(len(parts) > 1 for parts in inside) else None
-    return Samples(X, path.name or str(path), y=y)
+    return Samples(X, name, y=y)
 
 
 def picture_files(folder: Path) -> list[Path]:
@@ -175,11 +190,7 @@ def stack(pictures: Iterable[np.ndarray], n: int, name: Callable[[int], str]) ->
         if i == 0:
             X = _reserve((n, *picture.shape))
         if picture.shape[:2] != X.shape[1:3]:
-            raise DataError(
-                f"The pictures differ in size: {name(0)} is {_sides(X[0])} (height x width) and {name(i)} "
-                f"is {_sides(picture)}; "
-                "bring them to one size with resize=(H, W) or resize=64 (--resize 64x64)."
-            )
+            raise _different_sizes(name(0), X.shape[1:], name(i), picture.shape)
         if picture.ndim > X.ndim - 1:
             grey, X = X[:i], _reserve((n, *picture.shape))
             X[:i] = grey[..., None]
@@ -234,16 +245,47 @@ def _eight_bits(levels: np.ndarray, mode: str) -> np.ndarray:
     return ((levels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def _sides(picture: np.ndarray) -> str:
-    return f"{picture.shape[0]}x{picture.shape[1]}"
+def _different_sizes(first: str, its: tuple[int, ...], other: str, size: tuple[int, ...]) -> DataError:
+    return DataError(
+        f"The pictures differ in size: {first} is {its[0]}x{its[1]} (height x width) and {other} is "
+        f"{size[0]}x{size[1]}; bring them to one size with resize=(H, W) or resize=64 (--resize 64x64)."
+    )
+
+
+def _common_shape(shapes: list[tuple[int, ...]], name: Callable[[int], str]) -> tuple[int, ...]:
+    """Shape of all the pictures: in colour if one of them is."""
+    for i, shape in enumerate(shapes):
+        if shape[:2] != shapes[0][:2]:
+            raise _different_sizes(name(0), shapes[0], name(i), shape)
+    return max(shapes, key=len)
 
 
 def _decode(path: Path, resize: Size | None, grey: bool) -> np.ndarray:
+    return _with_picture(path, partial(to_array, resize=resize, grey=grey))
+
+
+def _look(path: Path, resize: Size | None, grey: bool) -> tuple[int, ...]:
+    """Shape of what `_decode` gives, from the header of the file."""
+    return _with_picture(path, partial(_shape_of, resize=resize, grey=grey))
+
+
+def _shape_of(picture: Image, *, resize: Size | None, grey: bool) -> tuple[int, ...]:
+    width, height = picture.size
+    # Of a TIFF Pillow gives the size as it stands; a PNG that is asked for what it has not is decoded to the end.
+    asked = "exif" in picture.info if picture.format == "PNG" else picture.format != "TIFF"
+    exif = picture.getexif() if asked else {}
+    if exif.get(_ORIENTATION, 1) >= 5:  # lying on its side
+        width, height = height, width
+    colourless = grey or picture.mode in _GREY_MODES or picture.mode.startswith("I")
+    return *(resize or (height, width)), *(() if colourless else (3,))
+
+
+def _with_picture(path: Path, function: Callable[[Image], T]) -> T:
     from PIL import Image
 
     try:
         with Image.open(path, formats=_FORMATS) as picture:
-            return to_array(picture, resize=resize, grey=grey)
+            return function(picture)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import importlib
 import inspect
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from isthmus.data.pictures import Size, stack, to_array
+from isthmus.data.hub import from_hub
+from isthmus.data.pictures import Size
 from isthmus.data.samples import Samples
-from isthmus.data.tables import from_frame, one_line, some
-from isthmus.errors import DataError, DataSourceError, MissingExtraError, ParameterError
+from isthmus.data.streams import MEMORY_LIMIT
+from isthmus.data.tables import from_frame, one_line
+from isthmus.errors import DataSourceError, MissingExtraError, ParameterError
 
 
 def load_openml(source: str, *, label: str | None = None, columns: Sequence[str] | None = None) -> Samples:
@@ -69,6 +71,7 @@ def load_hub(
     grey: bool = False,
     label: str | None = None,
     columns: Sequence[str] | None = None,
+    memory_limit: float = MEMORY_LIMIT,
 ) -> Samples:
     """Fetch a data set from the Hugging Face hub; its ``datasets`` keeps a copy for the next time.
 
@@ -86,11 +89,13 @@ def load_hub(
         Class numbers become class names.
     columns : sequence of str, optional
         The columns to keep. Of several columns of pictures it has to name one.
+    memory_limit : float
+        GiB up to which the data are read into memory.
 
     Returns
     -------
     Samples
-        Pictures, if the data set has a column of them; else its columns of numbers.
+        As `isthmus.data.hub.from_hub` gives them.
 
     Raises
     ------
@@ -105,24 +110,7 @@ def load_hub(
     if not name:
         raise ParameterError("'hf:' needs a name, such as hf:ylecun/mnist or hf:ylecun/mnist:test.")
     data = _fetch(source, name, split or "train")
-    kinds = {column: type(feature).__name__ for column, feature in data.features.items()}
-    for column in [*([label] if label else []), *(columns or [])]:
-        if column not in kinds:
-            raise ParameterError(f"'{column}' is not a column of {source}; its columns are {some(kinds, 20)}.")
-    classes = [column for column, kind in kinds.items() if kind == "ClassLabel"]
-    label = classes[0] if label is None and len(classes) == 1 else label
-    pictures = [column for column, kind in kinds.items() if kind == "Image" and column in (columns or kinds)]
-    if not pictures:
-        if resize is not None or grey:
-            raise ParameterError(f"resize= and grey= are for pictures, but {source} has no column of pictures.")
-        samples = from_frame(data.to_pandas(), name=source, label=label, columns=columns)
-        y = samples.y if label is None or samples.y is None else _class_names(samples.y, data.features[label])
-        return Samples(samples.X, source, y=y, feature_names=samples.feature_names)
-    if len(pictures) > 1:
-        raise DataError(f"{source} has several columns of pictures, {some(pictures)}: choose one with columns=.")
-    X = stack(_pictures(data, pictures[0], resize, grey), len(data), lambda i: f"row {i}")
-    y = None if label is None else _class_names(np.asarray(data[label]), data.features[label])
-    return Samples(X, source, y=y)
+    return from_hub(data, source, resize=resize, grey=grey, label=label, columns=columns, memory_limit=memory_limit)
 
 
 def _fetch(source: str, name: str, split: str) -> Any:
@@ -157,18 +145,3 @@ def _target(target: Any) -> np.ndarray | None:
         return None
     values = target.to_numpy()
     return values if values.dtype.kind in "biuf" else np.asarray([str(value) for value in values])
-
-
-def _class_names(y: np.ndarray, feature: Any) -> np.ndarray | None:
-    names = getattr(feature, "names", None)
-    if y.dtype.kind not in "iu" or not names:
-        return y if y.dtype.kind in "biufU" else None
-    # -1 stands for an unknown class, as in test sets whose labels are secret.
-    return np.asarray(names)[y] if len(y) and y.min() >= 0 and y.max() < len(names) else None
-
-
-def _pictures(data: Any, column: str, resize: Size | None, grey: bool) -> Iterator[np.ndarray]:
-    for i, row in enumerate(data.select_columns([column])):
-        if row[column] is None:
-            raise DataError(f"Row {i} has no picture in column '{column}': leave such rows out.")
-        yield to_array(row[column], resize=resize, grey=grey)

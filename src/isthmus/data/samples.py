@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from isthmus.data.streams import AnyRows
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -13,9 +15,10 @@ class Samples:
 
     Parameters
     ----------
-    X : ndarray
+    X : ndarray or Rows
         Table of shape (n, d), or pictures of shape (n, H, W) or (n, H, W, C). Pictures
-        read from files are uint8; an array file keeps its own dtype and may be a memmap.
+        read from files are uint8; an array file keeps its own dtype and may be a memmap. What is larger than the
+        memory limit is read on demand, by indexing it with a slice or row numbers.
     name : str
         What to call the data in a report, such as ``"digits"`` or ``"measurements.csv"``.
     y : ndarray of shape (n,), optional
@@ -26,7 +29,7 @@ class Samples:
         Generating factors, where they are known.
     """
 
-    X: np.ndarray
+    X: AnyRows
     name: str
     y: np.ndarray | None = None
     feature_names: tuple[str, ...] | None = None

@@ -6,7 +6,7 @@ import math
 import re
 import zipfile
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import IO, Any
@@ -14,22 +14,19 @@ from typing import IO, Any
 import numpy as np
 
 from isthmus.data.builtin import BUILTINS, is_builtin, load_builtin
+from isthmus.data.hub import from_hub, is_hub_data
 from isthmus.data.idx import is_idx, load_idx
+from isthmus.data.opening import opened
+from isthmus.data.parquet import parquet_files, read_parquet
 from isthmus.data.pictures import ENDINGS, Size, parse_resize, picture_files, read_folder, read_picture
+from isthmus.data.raw import FileRows, rows_of_memmap
 from isthmus.data.samples import Samples
-from isthmus.data.tables import (
-    from_frame,
-    is_frame,
-    one_line,
-    parquet_files,
-    read_csv,
-    read_parquet,
-    some,
-    suggest,
-)
+from isthmus.data.streams import MEMORY_LIMIT, Rows, held
+from isthmus.data.tables import from_frame, is_frame, one_line, read_csv, some, suggest
+from isthmus.data.zarrs import open_zarr
 from isthmus.errors import DataError, DataSourceError, IsthmusError, ParameterError
 
-_SUPPORTED = f".npy, .npz, .csv, .tsv, .parquet, IDX (-ubyte, -ubyte.gz, .idx), {', '.join(ENDINGS)}"
+_SUPPORTED = f".npy, .npz, .csv, .tsv, .parquet, .zarr, IDX (-ubyte, -ubyte.gz, .idx), {', '.join(ENDINGS)}"
 _ARRAY_NAMES = ("x", "images", "data", "x_train", "train_images")
 _LABEL_NAMES = ("y", "labels", "label", "target", "targets")
 # Deflate cannot shrink by more than a factor of 1032: a member that claims more lies.
@@ -44,6 +41,7 @@ def load(
     grey: bool = False,
     label: str | None = None,
     columns: Sequence[str] | None = None,
+    memory_limit: float = MEMORY_LIMIT,
 ) -> Samples:
     """Read samples from any source that isthmus knows.
 
@@ -53,11 +51,13 @@ def load(
         * an array or tensor (n, d), (n, H, W) or (n, H, W, C) of booleans, integers or real
           numbers; a memmap stays one;
         * a pandas, polars or pyarrow data frame;
+        * a zarr array, a `datasets.Dataset` of Hugging Face, an object with ``__len__`` and ``__getitem__`` whose items
+          are samples (or tuples that start with one), or a PyTorch ``DataLoader``;
         * a built-in name: ``"digits"``, ``"faces"``, ``"shapes"``, with options as in
           ``"faces:n=500,size=64,channels=3,seed=1"`` (to read a file of that name write ``./faces``);
         * a file: ``.npy`` (opened as a memmap), ``.npz`` or ``file.npz:array``, ``.csv``, ``.tsv``,
           ``.parquet``, IDX as MNIST ships it, or one picture;
-        * a folder of pictures, with subfolders as class labels, or of Parquet files;
+        * a folder of pictures, with subfolders as class labels, of Parquet files, or ``.zarr``;
         * ``"openml:NAME"``, ``"openml:ID"``, ``"hf:NAME"`` or ``"hf:NAME:SPLIT"``, over a network.
     resize : int, (int, int) or str, optional
         Pictures only: bring each to this height and width; ``64``, ``(64, 48)``, ``"64x48"``.
@@ -67,6 +67,9 @@ def load(
         The column of a table, or the array of an ``.npz`` file, that becomes ``y``.
     columns : sequence of str, optional
         Tables only: the columns to keep, in this order.
+    memory_limit : float
+        GiB up to which data are read into memory. Larger ones are `isthmus.data.streams.Rows`, which are read when they
+        are needed; CSV, ``.npz`` and IDX files have no such form.
 
     Returns
     -------
@@ -92,95 +95,126 @@ def load(
     ((1797, 8, 8), dtype('uint8'), (1797,))
     """
     size = parse_resize(resize)
+    given = _Given(size, grey, label, columns, memory_limit)
     if isinstance(source, Samples):
-        samples = _plain(source, source.name, size, grey, label, columns)
+        samples = _plain(source, source.name, given)
     elif isinstance(source, str | PathLike):
-        samples = _named(str(source), size, grey, label, columns)
+        samples = _named(str(source), given)
+    elif is_hub_data(source):
+        samples = from_hub(source, "the data set", **given.of_pictures, **given.of_tables, memory_limit=memory_limit)
     elif is_frame(source):
-        _no_picture_options("a data frame", size, grey)
-        samples = from_frame(source, label=label, columns=columns)
+        given.refuse_picture_options("a data frame")
+        samples = from_frame(source, **given.of_tables)
     else:
-        samples = _plain(Samples(_as_array(source), "array"), "an array", size, grey, label, columns)
+        found = opened(source, memory_limit)
+        X, name = (found, found.name) if isinstance(found, Rows) else (_as_array(found), "array")
+        samples = _plain(Samples(X, name), "an array", given)
     _check(samples.X.shape, samples.X.dtype, samples.name)
-    if samples.X.dtype.isnative:
+    X = samples.X
+    if isinstance(X, Rows) or X.dtype.isnative:
         return samples
     # Torch takes no other byte order than the machine's.
-    return replace(samples, X=samples.X.astype(samples.X.dtype.newbyteorder("=")))
+    return replace(samples, X=X.astype(X.dtype.newbyteorder("=")))
 
 
-def _named(source: str, size: Size | None, grey: bool, label: str | None, columns: Any) -> Samples:
+@dataclass(frozen=True)
+class _Given:
+    """The options of `load`."""
+
+    resize: Size | None
+    grey: bool
+    label: str | None
+    columns: Sequence[str] | None
+    memory_limit: float
+
+    @property
+    def of_pictures(self) -> dict[str, Any]:
+        return {"resize": self.resize, "grey": self.grey}
+
+    @property
+    def of_tables(self) -> dict[str, Any]:
+        return {"label": self.label, "columns": self.columns}
+
+    def refuse_picture_options(self, what: str) -> None:
+        if self.resize is not None or self.grey:
+            raise ParameterError(
+                f"resize= and grey= are for picture files and folders of them, but the source is {what}."
+            )
+
+    def refuse_table_options(self, what: str, *, but_label: bool = False) -> None:
+        option = "label=" if self.label is not None and not but_label else "columns="
+        if option == "label=" or self.columns is not None:
+            raise ParameterError(f"{option} is for tables with named columns, but the source is {what}.")
+
+
+def _named(source: str, given: _Given) -> Samples:
     if source.startswith("openml:"):
         from isthmus.data.remote import load_openml
 
-        _no_picture_options(source, size, grey)
-        return load_openml(source, label=label, columns=columns)
+        given.refuse_picture_options(source)
+        return load_openml(source, **given.of_tables)
     if source.startswith("hf:"):
         from isthmus.data.remote import load_hub
 
-        return load_hub(source, resize=size, grey=grey, label=label, columns=columns)
+        return load_hub(source, **given.of_pictures, **given.of_tables, memory_limit=given.memory_limit)
     if is_builtin(source):
-        return _plain(load_builtin(source), source, size, grey, label, columns)
+        return _plain(load_builtin(source), source, given)
     try:
-        return _read_path(source, size, grey, label, columns)
+        return _read_path(source, given)
     except IsthmusError:
         raise
     except (OSError, ValueError, RuntimeError) as error:  # no permission, or no such path or user can be
         raise DataSourceError(f"{source!r} cannot be read: {one_line(error)}.") from error
 
 
-def _read_path(source: str, size: Size | None, grey: bool, label: str | None, columns: Any) -> Samples:
+def _read_path(source: str, given: _Given) -> Samples:
     path, array = _split(source)
     if not source or not path.exists():
         raise _missing(source, path)
     if path.is_dir():
-        return _read_directory(path, size, grey, label, columns)
+        return _read_directory(path, given)
     if not path.is_file():  # reading a pipe or a device might never end
         raise DataSourceError(f"{path} is neither a file nor a folder: write its contents to a file first.")
     name = path.name.lower()
-    if name.endswith((".csv", ".tsv", ".parquet")):
-        _no_picture_options(path.name, size, grey)
-        read = read_parquet if name.endswith(".parquet") else read_csv
-        return read(path, label=label, columns=columns)
+    if name.endswith((".csv", ".tsv")):
+        given.refuse_picture_options(path.name)
+        return read_csv(path, **given.of_tables)
+    if name.endswith(".parquet"):
+        given.refuse_picture_options(path.name)
+        return read_parquet(path, **given.of_tables, memory_limit=given.memory_limit)
     if name.endswith(ENDINGS):
-        _no_table_options(path.name, label, columns)
-        return read_picture(path, resize=size, grey=grey)
+        given.refuse_table_options(path.name)
+        return read_picture(path, **given.of_pictures)
     if name.endswith(".npz"):
-        _no_picture_options(path.name, size, grey)
-        _no_table_options(path.name, None, columns)
-        return _read_npz(path, array, label)
+        given.refuse_picture_options(path.name)
+        given.refuse_table_options(path.name, but_label=True)
+        return _read_npz(path, array, given.label)
     if name.endswith(".npy"):
-        return _plain(_read_npy(path), path.name, size, grey, label, columns)
+        return _plain(_read_npy(path, given.memory_limit), path.name, given)
     if name.endswith(("-ubyte", "-ubyte.gz", ".idx", ".idx.gz")) or is_idx(path):
-        return _plain(load_idx(path), path.name, size, grey, label, columns)
+        return _plain(load_idx(path), path.name, given)
     raise DataSourceError(f"{path} has an ending that is not supported; supported are: {_SUPPORTED}.")
 
 
-def _read_directory(path: Path, size: Size | None, grey: bool, label: str | None, columns: Any) -> Samples:
+def _read_directory(path: Path, given: _Given) -> Samples:
+    if path.suffix.lower() == ".zarr" or any((path / name).exists() for name in ("zarr.json", ".zarray")):
+        rows = open_zarr(path)
+        _check(rows.shape, rows.dtype, rows.name)
+        return _plain(Samples(held(rows, given.memory_limit), rows.name), path.name, given)
     if parquet_files(path):
         if picture_files(path):
             raise DataSourceError(f"{path} holds both pictures and Parquet files: put them into folders of their own.")
-        _no_picture_options(path.name, size, grey)
-        return read_parquet(path, label=label, columns=columns)
-    _no_table_options(path.name, label, columns)
-    return read_folder(path, resize=size, grey=grey)
+        given.refuse_picture_options(path.name)
+        return read_parquet(path, **given.of_tables, memory_limit=given.memory_limit)
+    given.refuse_table_options(path.name)
+    return read_folder(path, **given.of_pictures, memory_limit=given.memory_limit)
 
 
-def _plain(samples: Samples, what: str, size: Size | None, grey: bool, label: Any, columns: Any) -> Samples:
+def _plain(samples: Samples, what: str, given: _Given) -> Samples:
     """Return the samples unchanged, refusing every option."""
-    _no_picture_options(what, size, grey)
-    _no_table_options(what, label, columns)
+    given.refuse_picture_options(what)
+    given.refuse_table_options(what)
     return samples
-
-
-def _no_picture_options(what: str, size: Size | None, grey: bool) -> None:
-    if size is not None or grey:
-        raise ParameterError(f"resize= and grey= are for picture files and folders of them, but the source is {what}.")
-
-
-def _no_table_options(what: str, label: str | None, columns: Any) -> None:
-    if label is not None or columns is not None:
-        option = "columns=" if label is None else "label="
-        raise ParameterError(f"{option} is for tables with named columns, but the source is {what}.")
 
 
 def _split(source: str) -> tuple[Path, str | None]:
@@ -231,14 +265,17 @@ def _check(shape: tuple[int, ...], dtype: np.dtype, name: str) -> None:
         raise DataError(f"{name} has shape {shape}, which is empty: there has to be a row and a feature.")
 
 
-def _read_npy(path: Path) -> Samples:
+def _read_npy(path: Path, limit: float) -> Samples:
     with path.open("rb") as handle:
         (shape, fortran, dtype), start = _npy_header(handle, str(path)), handle.tell()
     _check(shape, dtype, path.name)
     size, held = math.prod(shape) * dtype.itemsize, path.stat().st_size - start
     if size > held:
         raise DataSourceError(f"{path} is cut short: it declares {shape}, {size} bytes, but holds {held}.")
-    return Samples(np.memmap(path, dtype, "r", start, shape, "F" if fortran else "C"), path.name)
+    if size > limit * 2**30 and not fortran:
+        return Samples(FileRows(path, shape, dtype, start), path.name)
+    mapped = np.memmap(path, dtype, "r", start, shape, "F" if fortran else "C")
+    return Samples(mapped if size <= limit * 2**30 else rows_of_memmap(mapped, path.name), path.name)
 
 
 def _npy_header(handle: IO[bytes], name: str) -> _Header:

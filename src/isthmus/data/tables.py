@@ -85,6 +85,11 @@ def from_frame(
     return Samples(X, name, y=y, feature_names=tuple(kept))
 
 
+def labels_of(frame: Any, label: str, name: str) -> np.ndarray:
+    """Labels of `from_frame` alone, from the column of a data frame."""
+    return _labels(_narwhalify(frame, name)[label], label, name)
+
+
 def read_csv(path: Path, *, label: str | None = None, columns: Sequence[str] | None = None) -> Samples:
     """Read a file of comma-separated (``.csv``) or tab-separated (``.tsv``) values.
 
@@ -118,7 +123,7 @@ def read_csv(path: Path, *, label: str | None = None, columns: Sequence[str] | N
     try:
         import pandas as pd
     except ImportError as error:
-        raise _no_tables(path.name) from error
+        raise no_tables(path.name) from error
     names, has_index, lines = [], False, 0
     try:
         with path.open(encoding="utf-8-sig", newline="") as handle:
@@ -153,63 +158,6 @@ def read_csv(path: Path, *, label: str | None = None, columns: Sequence[str] | N
     return from_frame(frame, name=path.name, label=label, columns=columns)
 
 
-def read_parquet(path: Path, *, label: str | None = None, columns: Sequence[str] | None = None) -> Samples:
-    """Read a Parquet file, or a folder of Parquet files that have the same columns.
-
-    A pandas index stored in the file is left out of ``X``, as pandas itself does. Files lying
-    deeper in the folder are not read.
-
-    Parameters
-    ----------
-    path : Path
-        A file, or a folder whose files are joined in natural order of their names.
-    label, columns
-        As in `from_frame`.
-
-    Returns
-    -------
-    Samples
-        The table, as `from_frame` gives it.
-
-    Raises
-    ------
-    DataSourceError
-        If a file is not Parquet, is damaged, or differs in its columns from the others.
-    MissingExtraError
-        If pyarrow is not installed.
-    DataError, ParameterError
-        As in `from_frame`.
-    """
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise _no_tables(path.name) from error
-    files = sorted(parquet_files(path), key=natural_key) if path.is_dir() else [path]
-    parts: list[Any] = []
-    for file in files:
-        try:
-            part = pq.ParquetFile(file).read()
-        except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
-            raise DataSourceError(f"{file} cannot be read as Parquet: {one_line(error)}.") from error
-        part = part.drop_columns(_index_columns(part.schema, keep=label))
-        if parts and part.schema.names != parts[0].schema.names:
-            raise DataSourceError(
-                f"{file} has other columns than {files[0].name}: a folder of Parquet files is read as one table."
-            )
-        parts.append(part)
-    try:
-        table = pa.concat_tables(parts, promote_options="permissive")
-    except pa.ArrowException as error:
-        raise DataSourceError(f"The files in {path} do not fit together: {one_line(error)}.") from error
-    return from_frame(table, name=path.name, label=label, columns=columns)
-
-
-def parquet_files(folder: Path) -> list[Path]:
-    """Return the Parquet files that lie directly in a folder, hidden ones left out."""
-    return [p for p in folder.iterdir() if p.suffix.lower() == ".parquet" and not p.name.startswith(".")]
-
-
 def natural_key(path: Path) -> tuple[Any, ...]:
     """Sort key that puts ``img2`` before ``img10``."""
     # The whole path comes last, so that names equal but for case or leading zeros keep one order.
@@ -222,7 +170,8 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
-def _no_tables(name: str) -> MissingExtraError:
+def no_tables(name: str) -> MissingExtraError:
+    """The error of a source that needs packages that are not there."""
     return MissingExtraError(f'Reading {name} needs the tables extra: pip install "isthmus[tables]".')
 
 
@@ -230,7 +179,7 @@ def _narwhalify(frame: Any, name: str) -> nw.DataFrame[Any]:
     try:
         import narwhals as nw
     except ImportError as error:
-        raise _no_tables(name) from error
+        raise no_tables(name) from error
     try:
         table = nw.from_native(frame)
         return table.collect() if isinstance(table, nw.LazyFrame) else table
@@ -368,11 +317,3 @@ def _is_data(first: list[str]) -> bool:
 def _counts_up(column: Any) -> bool:
     values = column.to_numpy()
     return values.dtype.kind in "iu" and bool(np.array_equal(values, np.arange(len(values))))
-
-
-def _index_columns(schema: Any, keep: str | None) -> list[str]:
-    try:
-        stored = (schema.pandas_metadata or {}).get("index_columns", [])
-    except (ValueError, AttributeError):  # the metadata are free text, which anyone can write
-        return []
-    return [c for c in stored if isinstance(c, str) and c in schema.names and c != keep]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
@@ -9,8 +12,12 @@ from torch.distributions import Distribution, Independent, Normal
 from isthmus.core import Composed
 from isthmus.terms import kl_per_latent
 
-# Draws decoded at once, in values: bounds the memory of a batch.
-_MOST_VALUES = 1 << 23
+# Draws decoded at once, in values: bounds the memory of a batch, and keeps it in the cache of a processor.
+_MOST_VALUES = 1 << 20
+# PyTorch fills arrays with normal numbers by so many, and draws that are a multiple can be cut in any way.
+_GROUP = 16
+# Values from which PyTorch lets threads share the one sum that there is.
+_SHARED = 1 << 15
 
 
 def common_noise(n_draws: int, latent_dim: int, seed: int = 0) -> Tensor:
@@ -42,38 +49,94 @@ def elbo(module: Composed, x: Tensor, noise: Tensor) -> Tensor:
     E_q[log p(x|z)] is a mean over ``noise``; the divergence is in closed form where there is one
     (Kingma & Welling, 2014, eq. 7).
     """
-    q = _posterior(module, x)
+    q, prior = posterior(module, x), module.prior()
     z = draw(q, noise)
-    prior = module.prior()
     closed = kl_per_latent(q, prior)
-    divergence = (q.log_prob(z) - prior.log_prob(z)).mean(0) if closed is None else closed.sum(-1)
-    return module.log_prob(x, z).mean(0) - divergence
+    divergence = _over_draws(q.log_prob(z) - prior.log_prob(z)) if closed is None else closed.sum(-1)
+    expected = _over_draws(log_prob(module, x, z))
+    return (expected - divergence).to(expected.dtype)
 
 
 def log_weights(module: Composed, x: Tensor, noise: Tensor) -> Tensor:
     """Logarithms of importance weights p(x, z) / q(z|x), of shape (k, B)."""
-    q = _posterior(module, x)
+    q = posterior(module, x)
     z = draw(q, noise)
-    return module.log_prob(x, z) + module.prior().log_prob(z) - q.log_prob(z)
+    return log_prob(module, x, z) + module.prior().log_prob(z) - q.log_prob(z)
 
 
-def importance_weighted(module: Composed, x: Tensor, n_draws: int, generator: torch.Generator) -> Tensor:
+def own_noise(seed: int, first: int, n_rows: int, latent_dim: int) -> Callable[[int], Tensor]:
+    """Source of standard normal draws that every row has to itself, whatever batch it comes in.
+
+    Row i of the data has the same draws for the same seed, and rows have different ones, so that the error of a mean
+    over rows falls with their number.
+
+    Parameters
+    ----------
+    seed : int
+        Of all rows.
+    first, n_rows : int
+        Rows ``first`` to ``first + n_rows - 1`` of the data are in the batch.
+    latent_dim : int
+        Width of the code.
+
+    Returns
+    -------
+    draw : callable
+        Gives the next k draws of each row, (k, n_rows, latent_dim), for k a multiple of 16.
+    """
+    generators = [
+        torch.Generator().manual_seed(int(np.random.SeedSequence((seed, row)).generate_state(1)[0]))
+        for row in range(first, first + n_rows)
+    ]
+
+    def draw(k: int) -> Tensor:
+        return torch.stack([torch.randn(k, latent_dim, generator=generator) for generator in generators], 1)
+
+    return draw
+
+
+def importance_weighted(module: Composed, x: Tensor, n_draws: int, noise: Callable[[int], Tensor]) -> Tensor:
     """Importance-weighted bound on log p(x) with k = ``n_draws`` (Burda et al., 2016, eq. 8), of shape (B,).
 
-    It does not fall as k grows, and tends to log p(x).
+    It does not fall as k grows, and tends to log p(x). ``noise`` is a source as `own_noise` makes it.
     """
-    per_pass = max(1, _MOST_VALUES // (len(x) * max(1, x[0].numel()) * module.likelihood.n_outputs))
+    per_pass = max(1, _most_draws(module, x) // _GROUP) * _GROUP
     parts = []
     for start in range(0, n_draws, per_pass):
         k = min(per_pass, n_draws - start)
-        noise = torch.randn(k, len(x), module.bottleneck.latent_dim_, generator=generator).to(x.device)
-        parts.append(log_weights(module, x, noise).double())
-    weights = torch.cat(parts)
-    return weights.logsumexp(0) - torch.tensor(float(n_draws), dtype=torch.float64, device=x.device).log()
+        drawn = noise(-(-k // _GROUP) * _GROUP)[:k]
+        parts.append(log_weights(module, x, drawn.to(x.device)).double())
+    # Row by row, so that no sum is split in another way for another number of rows.
+    total = torch.stack([weights.logsumexp(0) for weights in torch.cat(parts).T.contiguous()])
+    return total - torch.tensor(float(n_draws), dtype=torch.float64, device=x.device).log()
 
 
-def _posterior(module: Composed, x: Tensor) -> Distribution:
-    q = module.encode(x).q
+def log_prob(module: Composed, x: Tensor, z: Tensor) -> Tensor:
+    """Log p(x|z) for codes (k, B, latent_dim), of shape (k, B): some at a time, and independent of one another."""
+    passes = z.float().split(_most_draws(module, x))
+    return torch.cat([_in_company(module, x, some) for some in passes])
+
+
+def _in_company(module: Composed, x: Tensor, z: Tensor) -> Tensor:
+    """Log p(x|z), where a large sample is never alone: all threads would share its sum, in an order of their own."""
+    if len(z) * len(x) > 1 or x.numel() < _SHARED:
+        return module.log_prob(x, z)
+    return module.log_prob(x, z.expand(2, -1, -1))[:1]
+
+
+def _most_draws(module: Composed, x: Tensor) -> int:
+    """Draws of each row to decode at once."""
+    return max(1, _MOST_VALUES // (len(x) * max(1, x[0].numel()) * module.likelihood.n_outputs))
+
+
+def _over_draws(values: Tensor) -> Tensor:
+    """Mean over draws (k, B), in one order whatever B: along the first axis PyTorch adds up columns by groups."""
+    return values.T.contiguous().mean(1)
+
+
+def posterior(module: Composed, x: Tensor) -> Distribution:
+    """q(z|x) in float64, as PyTorch's functions of float32 round the last values of an array in another way."""
+    q = module.bottleneck(module.features(x).double()).q
     if q is None:
         raise TypeError("a deterministic code has no bound")
     return q

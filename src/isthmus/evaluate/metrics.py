@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from isthmus.data.info import describe_data
+from isthmus.data.streams import AnyRows, chunks
+from isthmus.engines.engine import engine_of
 from isthmus.terms import kl_per_latent
 
 if TYPE_CHECKING:
+    from isthmus.core import Composed
     from isthmus.data.info import DataInfo
     from isthmus.models.base import BaseAutoencoder
 
@@ -31,16 +36,14 @@ METRICS = {
 """Key of `BaseAutoencoder.evaluate`, and what it means."""
 
 
-def evaluate(estimator: BaseAutoencoder, X: np.ndarray) -> dict[str, float]:
+def evaluate(estimator: BaseAutoencoder, X: AnyRows) -> dict[str, float]:
     """Metrics of a fitted estimator on samples (n, *event), with the keys of `METRICS` that apply."""
     from isthmus.models.fitting import active_units, some_codes
-    from isthmus.models.inference import by_batch, rebuild, score_rows
+    from isthmus.models.inference import by_batch, score_rows
 
-    module, info = estimator.module_, estimator.info_
-    decoded = rebuild(module, X)
-    truth = np.asarray(X, dtype=np.float64)
-    mse = float(np.mean((decoded - truth) ** 2))
-    variance = float(np.mean((truth - truth.mean(0)) ** 2))
+    module, info = engine_of(estimator.module_), estimator.info_
+    mse = squared_error(module, X)
+    variance = float(np.mean(describe_data(X).std ** 2))
     result = {
         "n_samples": float(len(X)),
         "mse": mse,
@@ -48,15 +51,25 @@ def evaluate(estimator: BaseAutoencoder, X: np.ndarray) -> dict[str, float]:
     }
     if info.is_picture:
         result["psnr"] = psnr(mse, info)
-    nll = by_batch(module, X, lambda x: -module.log_prob(x, module.encode(x).mean))
+    nll = by_batch(module, X, lambda x: -module.log_prob(x, module.code(x)))
     result["reconstruction_nll"] = float(nll.mean(dtype=np.float64))
     bound = -result["reconstruction_nll"]
     if module.bottleneck.stochastic:
         bound = result["elbo"] = float(score_rows(module, X).mean(dtype=np.float64))
-        result["kl"] = float(divergences(estimator, X).sum(1).mean(dtype=np.float64))
+        result["kl"] = float(divergences(estimator, X).mean(0).sum())
     result["bits_per_dim"] = float(-bound / (info.n_values * np.log(2)))
     result["active_units"] = float(active_units(some_codes(estimator, X)))
     return result
+
+
+def squared_error(module: Composed, X: AnyRows) -> float:
+    """Squared error of the reconstruction, averaged over rows (n, *event) and values, without keeping it."""
+    from isthmus.models.inference import MOST_ROWS, rebuild
+
+    total = 0.0
+    for chunk in chunks(X, MOST_ROWS):
+        total += float(np.sum((rebuild(module, chunk) - np.asarray(chunk, dtype=np.float64)) ** 2))
+    return total / math.prod(X.shape)
 
 
 def psnr(mse: float, info: DataInfo) -> float:
@@ -65,11 +78,11 @@ def psnr(mse: float, info: DataInfo) -> float:
     return float(10 * np.log10(max(high - low, 1e-12) ** 2 / max(mse, 1e-12)))
 
 
-def divergences(estimator: BaseAutoencoder, X: np.ndarray) -> np.ndarray:
+def divergences(estimator: BaseAutoencoder, X: AnyRows) -> np.ndarray:
     """KL of each latent's posterior from the prior, in nats, of shape (n, latent_dim)."""
     from isthmus.models.inference import by_batch
 
-    module = estimator.module_
+    module = engine_of(estimator.module_)
 
     def per_latent(x: torch.Tensor) -> torch.Tensor:
         q, prior = module.encode(x).q, module.prior()

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from isthmus.core import Composed
+from isthmus.data.streams import AnyRows, chunks
 from isthmus.errors import DataError
 
 
-def firing(module: Composed, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def firing(module: Composed, X: AnyRows) -> tuple[np.ndarray, np.ndarray]:
     """How many latents each row activates, and how often each latent is active.
 
     Parameters
     ----------
     module : Composed
         A model whose code has exact zeros.
-    X : ndarray of shape (n, *event)
+    X : ndarray or Rows of shape (n, *event)
         Rows.
 
     Returns
@@ -29,15 +32,15 @@ def firing(module: Composed, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     counts, total = [], np.zeros(module.bottleneck.latent_dim_, dtype=np.int64)
     # The codes of all rows at once may not fit in memory.
-    size = batch_size(module, X[0].size)
-    for start in range(0, len(X), size):
-        active = by_batch(module, X[start : start + size], lambda x: module.encode(x).mean != 0)
+    size = batch_size(module, math.prod(X.shape[1:]))
+    for chunk in chunks(X, size):
+        active = by_batch(module, chunk, lambda x: module.encode(x).mean != 0)
         counts.append(active.sum(1))
         total += active.sum(0)
     return np.concatenate(counts), total / len(X)
 
 
-def code_sparsity(module: Composed, X: np.ndarray) -> dict[str, float]:
+def code_sparsity(module: Composed, X: AnyRows) -> dict[str, float]:
     """The metrics ``l0`` and ``dead_share`` of `isthmus.evaluate.metrics.METRICS`."""
     counts, rates = firing(module, X)
     return {"l0": float(counts.mean()), "dead_share": float((rates == 0).mean())}

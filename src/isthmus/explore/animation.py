@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from isthmus.data.writing import write_rows
 from isthmus.errors import DataError, MissingExtraError, ParameterError
 from isthmus.explore.sheets import captioned, check_channels, enlarge, factor_for, png, sheet, to_bytes, to_image
-from isthmus.files import atomic_write, write_npy
+from isthmus.files import atomic_write
 
 _SIDE, _STRIP = 512, 1600
 _FASTEST = 100
@@ -72,7 +73,7 @@ def animate(
     if len(captions) not in (0, len(frames)):
         raise ParameterError(f"there are {len(captions)} captions for {len(frames)} frames; give one for each")
     if ending == ".npy":
-        write_npy(path, frames)
+        write_rows(path, [frames], len(frames))
         return path
     pictures = _pictures(frames, limits)
     if ending == ".png":

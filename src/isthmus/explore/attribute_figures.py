@@ -44,7 +44,7 @@ def attribute_figure(
     """
     from isthmus.models.inputs import read_samples
 
-    found, samples = est.attribute(name, X), read_samples(est, X, fitting=False)
+    found, samples = est.attribute(name, X), np.asarray(read_samples(est, X, fitting=False))
     rows = np.argsort(found.mean, kind="stable").tolist() if order else list(range(len(samples)))
     pictures = to_rgb(samples, *est.info_.display_range) if est.info_.is_picture else None
     wide = 1.3 if labels else 0.1

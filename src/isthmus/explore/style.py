@@ -56,11 +56,11 @@ def style_axes(axes: Axes, title: str = "", xlabel: str = "", ylabel: str = "") 
     axes.set_ylabel(plain(ylabel), fontsize=LABEL, color=INK)
 
 
-def legend_above(figure: Figure, axes: Axes) -> None:
-    """Legend in one line above the axes."""
+def legend_above(figure: Figure, axes: Axes, columns: int = 3) -> None:
+    """Legend above the axes, in one line if it has no more entries than ``columns``."""
     handles, names = axes.get_legend_handles_labels()
     place: Any = "outside upper right"
-    figure.legend(handles, names, loc=place, ncols=3, frameon=False, fontsize=TICK, labelcolor=INK)
+    figure.legend(handles, names, loc=place, ncols=columns, frameon=False, fontsize=TICK, labelcolor=INK)
 
 
 def whole_numbers(axes: Axes) -> None:

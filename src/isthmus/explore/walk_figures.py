@@ -166,7 +166,7 @@ def _feature_sd(est: BaseAutoencoder, X: Any) -> np.ndarray:
     """Spread of every column over X, else over samples of the model; 1 where it is constant."""
     from isthmus.models.inputs import read_samples
 
-    rows = est.sample(1000, random_state=0) if X is None else read_samples(est, X, fitting=False)
+    rows = est.sample(1000, random_state=0) if X is None else np.asarray(read_samples(est, X, fitting=False))
     sd = rows.reshape(len(rows), -1).std(0, dtype=np.float64)
     return np.where(sd > 0, sd, 1.0)
 

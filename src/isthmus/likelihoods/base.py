@@ -27,6 +27,9 @@ class Likelihood(Part):
     scaling: ClassVar[ScalingKind | None] = None
     """Scaling of the network's input that this likelihood asks for; None leaves it to the data."""
 
+    is_bounded: ClassVar[bool] = True
+    """Whether there are finite numbers outside the support, which `check` has to look for in data to be scored."""
+
     n_outputs: int = 1
     """Decoder outputs per value of the data; known once the likelihood is set up."""
 

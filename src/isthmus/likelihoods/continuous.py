@@ -36,6 +36,7 @@ class LocationScale(Likelihood):
         Whether a number is a share of the spread of the data instead, so that it suits data in any units.
     """
 
+    is_bounded = False
     family: ClassVar[type[Normal] | type[Laplace]]
     order: ClassVar[int]
     """Moment of the error of which the scale of greatest likelihood is the root."""

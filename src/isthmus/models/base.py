@@ -18,19 +18,32 @@ from sklearn.utils.validation import check_is_fitted
 from isthmus.core import Composed, Part
 from isthmus.corruptions import NoCorruption
 from isthmus.data.info import DataInfo, describe_data
+from isthmus.data.streams import AnyRows
+from isthmus.engines.engine import Engine, describe_engine, engine_of
 from isthmus.errors import DataError, ParameterError, RunError
 from isthmus.evaluate.metrics import evaluate
 from isthmus.likelihoods import Likelihood
 from isthmus.models.auto import Choice
 from isthmus.models.explorable import Explorable
 from isthmus.models.fitting import Fit, fit_module
-from isthmus.models.inference import Posterior, by_batch, rebuild, score_rows, weigh_rows
+from isthmus.models.inference import (
+    Posterior,
+    by_batch,
+    decode_rows,
+    decoded,
+    encode_rows,
+    moments,
+    rebuild,
+    score_rows,
+    weigh_rows,
+)
 from isthmus.models.inputs import read_samples, restore_shape
 from isthmus.models.shared import Scale, Shared, spell_out
 from isthmus.networks import Network
 from isthmus.training import Trainer
 
 if TYPE_CHECKING:
+    from isthmus.onnx import Exported
     from isthmus.training.checkpoint import Checkpoint
     from isthmus.training.loop import Loop
 
@@ -139,8 +152,9 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
 
         Parameters
         ----------
-        X : array-like of shape (n, d), (n, H, W) or (n, H, W, C), path, or built-in name
-            Data, in any units. uint8 pictures stay uint8 in memory.
+        X : array-like of shape (n, d), (n, H, W) or (n, H, W, C), data set, path, or built-in name
+            Data, in any units. uint8 pictures stay uint8 in memory. Data from files and data sets that are larger than
+            ``Trainer(memory_limit=...)`` are read in blocks.
         y : ignored
             For pipelines.
 
@@ -163,7 +177,7 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
 
     def train_module(self, fit: Fit, loop: Loop, checkpoint: Checkpoint | None) -> None:
         """Train the module, which is laid out; a variant that takes more than one training does so here."""
-        if self.verbose:
+        if self.verbose and fit.group.is_writer:
             print(self.describe())
         fit.run(loop, checkpoint)
 
@@ -177,7 +191,7 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
         Z : ndarray of shape (n, latent_dim), float32
         """
         samples = self._read(X)
-        return by_batch(self.module_, samples, lambda x: self.module_.encode(x).mean)
+        return encode_rows(self._engine, samples)
 
     def inverse_transform(self, Z: Any) -> np.ndarray:
         """Decode codes of shape (n, latent_dim): the mean of p(x|z), in the shape and units of the data."""
@@ -185,24 +199,17 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
         codes = np.asarray(Z, dtype=np.float32)
         if codes.ndim != 2 or codes.shape[1] != self.latent_dim_:
             raise DataError(f"codes must have shape (n, {self.latent_dim_}), and these have {codes.shape}")
-        return restore_shape(self, by_batch(self.module_, codes, lambda z: self.module_.decode(z).mean))
+        return restore_shape(self, decode_rows(self._engine, codes))
 
     def reconstruct(self, X: Any) -> np.ndarray:
         """Encode and decode ``X``, in its own shape and units."""
-        return restore_shape(self, rebuild(self.module_, self._read(X)))
+        return restore_shape(self, rebuild(self._engine, self._read(X)))
 
     @available_if(_is_stochastic)
     def posterior(self, X: Any) -> Posterior:
         """q(z|x) of every row, with ``mean`` and ``std`` of shape (n, latent_dim) and ``sample(n)``."""
         samples = self._read(X)
-
-        def both(x: torch.Tensor) -> torch.Tensor:
-            q = self.module_.encode(x).q
-            assert q is not None  # `available_if` has asked
-            return torch.stack([q.mean, q.stddev], 1)
-
-        moments = by_batch(self.module_, samples, both)
-        return Posterior(moments[:, 0], moments[:, 1])
+        return moments(self._engine, samples)
 
     # ---------------------------------------------------------------- density
 
@@ -237,13 +244,13 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
         seed = check_random_state(random_state).randint(2**31 - 1)
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(seed)
-            codes = self.module_.prior().sample(torch.Size([n_samples])).cpu().numpy()
+            engine = self._engine
+            codes = engine.prior().sample(torch.Size([n_samples])).cpu().numpy()
 
             def decode(z: torch.Tensor) -> torch.Tensor:
-                p = self.module_.decode(z)
-                return p.sample() if noise else p.mean
+                return engine.decode(z).sample() if noise else decoded(engine, z)
 
-            return restore_shape(self, by_batch(self.module_, codes, decode))
+            return restore_shape(self, by_batch(engine, codes, decode))
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Lower bound on log p(x) of every row, in nats, in the data's own units.
@@ -256,7 +263,7 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
         scores : ndarray of shape (n,), float32
         """
         samples = self._read(X, supported=True)
-        return score_rows(self.module_, samples)
+        return score_rows(self._engine, samples)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean of `score_samples`, for model selection: higher is better."""
@@ -288,7 +295,7 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
         if n_samples < 1:
             raise ParameterError(f"n_samples must be at least 1, got {n_samples}")
         seed = check_random_state(random_state).randint(2**31 - 1)
-        return weigh_rows(self.module_, samples, n_samples, seed)
+        return weigh_rows(self._engine, samples, n_samples, seed)
 
     # ---------------------------------------------------------------- looking
 
@@ -302,9 +309,16 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
         lines = [f"{type(self).__name__} on {self.info_.n_samples:,} samples of shape {self.info_.shape}"]
         lines += [f"  {name:<12} {choice.value}: {choice.reason}" for name, choice in self.choices_.items()]
         lines.append(f"  {'parameters':<12} {self.n_parameters_:,}")
+        lines.append(f"  {'run by':<12} {describe_engine(self.module_)}")
         if self.best_epoch_:
             lines.append(f"  {'best epoch':<12} {self.best_epoch_} of {len(self.history_['epoch'])}")
         return "\n".join(lines)
+
+    def to_onnx(self, folder: str | PathLike[str]) -> Exported:
+        """Write ``encoder.onnx`` and ``decoder.onnx``, to be run without isthmus; see `isthmus.onnx.to_onnx`."""
+        from isthmus.onnx import to_onnx
+
+        return to_onnx(self, folder)
 
     def save(self, path: str | PathLike[str], *, overwrite: bool = False) -> None:
         """Write a run folder, which `isthmus.load` reads. An existing run is replaced only if asked to."""
@@ -313,7 +327,7 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
         check_is_fitted(self)
         save_run(self, path, overwrite=overwrite)
 
-    def learn_more(self, samples: np.ndarray) -> None:
+    def learn_more(self, samples: AnyRows) -> None:
         """Learn what a variant needs beside its module, from training samples (n, *event), once the weights stand.
 
         They are what the decoder was to give back. Called too if the training was interrupted or diverged.
@@ -358,10 +372,16 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "module_")
 
-    def _read(self, X: Any, *, supported: bool = False) -> np.ndarray:
-        check_is_fitted(self)
+    @property
+    def _engine(self) -> Engine:
+        """The model as `isthmus.inference` wants it run here."""
+        return engine_of(self.module_)
+
+    def _read(self, X: Any, *, supported: bool = False) -> AnyRows:
+        if not hasattr(self, "module_"):
+            check_is_fitted(self)
         samples = read_samples(self, X, fitting=False)
-        if supported:
+        if supported and self.module_.likelihood.is_bounded:
             self.module_.likelihood.check(describe_data(samples))
         return samples
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.data.info import DataInfo
+from isthmus.data.streams import AnyRows
 from isthmus.errors import DataError, RunError
 from isthmus.models.auto import Choice
 from isthmus.models.corrupting import Corrupting
@@ -77,9 +78,9 @@ class Denoiser(Corrupting):
             raise RunError(f"a {type(self).__name__} says whether it was given targets, and nothing else")
         self.paired_ = bool(arrays["paired"][0])
 
-    def _read_target(self, target: Any, samples: np.ndarray) -> np.ndarray:
+    def _read_target(self, target: Any, samples: AnyRows) -> AnyRows:
         # Read as training data are, by a copy: the columns of the target need not have the names of the input's.
-        found = read_samples(type(self)(image_shape=self.image_shape), target, fitting=True)
+        found = read_samples(type(self)(image_shape=self.image_shape, trainer=self.trainer), target, fitting=True)
         if found.shape != samples.shape:
             raise DataError(
                 f"the target has shape {found.shape} and X has {samples.shape}; each row of X needs its own target"

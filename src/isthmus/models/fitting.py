@@ -16,6 +16,8 @@ import torch
 from sklearn.utils import check_random_state
 
 from isthmus.data.info import DataInfo, describe_data, with_range_of
+from isthmus.data.ranges import Ranges, RowNumbers
+from isthmus.data.streams import AnyRows, Rows
 from isthmus.errors import CollapseWarning, DataError, OvercompleteWarning, RunError
 from isthmus.models.auto import (
     Choice,
@@ -25,6 +27,8 @@ from isthmus.models.auto import (
     choose_network,
     choose_scaling,
 )
+from isthmus.processes import Group
+from isthmus.processes.launch import join
 from isthmus.training.callbacks import Callback, ProgressBar
 from isthmus.training.checkpoint import Checkpoint, Position
 from isthmus.training.loggers import make_logger
@@ -37,7 +41,9 @@ if TYPE_CHECKING:
     from isthmus.models.base import BaseAutoencoder
 
 _FEWEST_TO_SPLIT = 20
-_MOST_CODES, _MOST_CODE_VALUES = 10_000, 1 << 26
+_MOST_CODES, _MOST_CODE_VALUES, _MOST_BYTES = 10_000, 1 << 26, 256 << 20
+# Validation rows of a stream are ranges, so that both parts can be read in blocks: about so many to choose from.
+_SEGMENTS, _LONGEST_SEGMENT, _FEWEST_PIECES = 1000, 1024, 100
 ACTIVE = 1e-2
 """Variance of the posterior mean over the data above which a latent counts as active (Burda et al., 2016)."""
 
@@ -50,7 +56,7 @@ class Fit:
     ----------
     estimator : BaseAutoencoder
         Laid out; told of the progress.
-    X : ndarray of shape (n, *event)
+    X : ndarray or Rows of shape (n, *event)
         All rows.
     split : Split
         Which of them to train on.
@@ -62,24 +68,27 @@ class Fit:
         From which everything random follows.
     fingerprint : str
         Identifies data, parameters and versions.
+    group : Group
+        The processes that train together.
     """
 
     estimator: BaseAutoencoder
-    X: np.ndarray
+    X: AnyRows
     split: Split
     trainer: Trainer
     n_epochs: int
     seed: int
     fingerprint: str
+    group: Group
 
-    def loop(self, module: Composed, X: np.ndarray, position: Position, n_epochs: int, **options: Any) -> Loop:
+    def loop(self, module: Composed, X: AnyRows, position: Position, n_epochs: int, **options: Any) -> Loop:
         """Training of a module on these rows, which are split as all others."""
-        options = {"trainer": self.trainer, "fingerprint": self.fingerprint, **options}
+        options = {"trainer": self.trainer, "fingerprint": self.fingerprint, "group": self.group, **options}
         return Loop(module, X, self.split, n_epochs=n_epochs, position=position, **options)
 
     def run(self, loop: Loop, checkpoint: Checkpoint | None) -> None:
         """Train to the end, and record how it went even if it was cut off."""
-        loop.callbacks = _callbacks(self.estimator, loop)
+        loop.callbacks = _callbacks(self.estimator, loop) if self.group.is_writer else []
         try:
             for callback in loop.callbacks:
                 callback.on_fit_start(self.estimator.get_params(deep=False), loop.n_epochs)
@@ -87,32 +96,34 @@ class Fit:
         finally:
             for callback in loop.callbacks:
                 callback.on_fit_end()
+            self.estimator.choices_ |= _how_trained(loop)
             self.estimator.history_ = columns_of(loop.position.history)
             self.estimator.best_epoch_ = loop.position.best_epoch
 
 
-def fit_module(estimator: BaseAutoencoder, X: np.ndarray, target: np.ndarray | None = None) -> None:
+def fit_module(estimator: BaseAutoencoder, X: AnyRows, target: AnyRows | None = None) -> None:
     """Train ``estimator`` on samples (n, *event) and set its fitted attributes; the ``target`` is X unless given."""
     trainer = estimator.trainer or Trainer()
     fingerprint = _fingerprint(estimator, X, target)
     checkpoint = load_checkpoint(trainer, fingerprint)
-    seed = check_random_state(estimator.random_state).randint(2**31 - 1)
+    group = join(trainer)
+    group.require_same(f"{fingerprint} {checkpoint and checkpoint.position}", "data, parameters and checkpoint")
+    seed = group.broadcast(check_random_state(estimator.random_state).randint(2**31 - 1))
     position = checkpoint.position if checkpoint else Position(seed)
-    split = split_rows(len(X), trainer.validation_fraction, position.seed)
+    split = split_rows(X, trainer.validation_fraction, position.seed)
     info = describe_split(X, split)
     if target is not None:
         info = with_range_of(info, describe_data(target))
     latent_dim, choices = prepare(estimator, info, position.seed)
     n_batches = -(-len(split.train) // trainer.resolve_batch_size(len(split.train)))
     n_epochs, choices["max_epochs"] = choose_max_epochs(estimator.max_epochs, n_batches)
-    fit = Fit(estimator, X, split, trainer, n_epochs, position.seed, fingerprint)
+    fit = Fit(estimator, X, split, trainer, n_epochs, position.seed, fingerprint, group)
     loop = fit.loop(estimator.module_, X, position, n_epochs, target=target)
     estimator.choices_ = choices
     try:
         estimator.train_module(fit, loop, checkpoint)
     finally:
-        # A spread of the rows, as their order may mean something.
-        rows = split.train[:: -(-len(split.train) // _MOST_CODES)]
+        rows = spread(split.train, min(_MOST_CODES, max(2, _MOST_BYTES // X[:1].nbytes)))
         finish(estimator, X[rows], None if target is None else target[rows])
     _warn_of_collapse(estimator, latent_dim)
 
@@ -161,14 +172,34 @@ def prepare(estimator: BaseAutoencoder, info: DataInfo, seed: int) -> tuple[int,
     return latent_dim, choices | estimator.own_choices(info, latent_dim)
 
 
-def split_rows(n: int, fraction: float, seed: int) -> Split:
+def spread(rows: RowNumbers, most: int) -> np.ndarray:
+    """At most so many of the rows, from all over, as their order may mean something."""
+    return rows[:: -(-len(rows) // most)]
+
+
+def split_rows(X: AnyRows, fraction: float, seed: int) -> Split:
     """Hold out a random part to choose the best epoch, unless there are too few rows."""
+    n = len(X)
+    if isinstance(X, Rows):
+        return _split_stream(X, fraction if n >= _FEWEST_TO_SPLIT else 0, seed)
     n_validation = round(n * fraction) if n >= _FEWEST_TO_SPLIT else 0
     order = np.random.RandomState(seed).permutation(n)
     return Split(np.sort(order[n_validation:]), np.sort(order[:n_validation]))
 
 
-def describe_split(X: np.ndarray, split: Split) -> DataInfo:
+def _split_stream(X: Rows, fraction: float, seed: int) -> Split:
+    """Hold out ranges of rows: one at random in each of as many equal parts, so that they come from all over."""
+    n, cuts = len(X), X.cuts
+    if cuts is None or len(cuts) <= _FEWEST_PIECES:
+        cuts = np.append(np.arange(0, n, min(_LONGEST_SEGMENT, max(1, n // _SEGMENTS))), n)
+    segments = Ranges(cuts[:-1], cuts[1:])
+    n_chosen = round(len(segments.starts) * fraction)
+    edges = np.linspace(0, len(segments.starts), n_chosen + 1).astype(np.int64)
+    chosen = np.random.RandomState(seed).randint(edges[:-1], edges[1:]) if n_chosen else edges[:0]
+    return Split(segments.without(chosen), segments.only(chosen))
+
+
+def describe_split(X: AnyRows, split: Split) -> DataInfo:
     """Moments of the training part; range and kind of all rows, whose support is checked once, at the door."""
     info = describe_data(X, split.train)
     return with_range_of(info, describe_data(X, split.validation)) if len(split.validation) else info
@@ -179,21 +210,34 @@ def active_units(codes: np.ndarray) -> int:
     return int((codes.var(0) > ACTIVE).sum())
 
 
-def some_codes(estimator: BaseAutoencoder, rows: np.ndarray) -> np.ndarray:
+def some_codes(estimator: BaseAutoencoder, rows: AnyRows) -> np.ndarray:
     """Codes of the first rows, as many as fit in memory whatever the width of the code."""
     from isthmus.models.inference import by_batch
 
     module: Composed = estimator.module_
-    most = max(2, min(_MOST_CODES, _MOST_CODE_VALUES // estimator.latent_dim_))
+    most = max(2, min(_MOST_CODES, _MOST_CODE_VALUES // estimator.latent_dim_, _MOST_BYTES // rows[:1].nbytes))
     return by_batch(module, rows[:most], lambda x: module.encode(x).mean)
 
 
-def finish(estimator: BaseAutoencoder, rows: np.ndarray, target: np.ndarray | None = None) -> None:
+def finish(estimator: BaseAutoencoder, rows: AnyRows, target: AnyRows | None = None) -> None:
     """What is learned once the weights stand: a fitted prior, how many latents are in use, what the variant adds."""
     codes = some_codes(estimator, rows)
     estimator.module_.prior.fit(torch.from_numpy(codes))
     estimator.active_units_ = active_units(codes)
     estimator.learn_more(rows if target is None else target)
+
+
+def _how_trained(loop: Loop) -> dict[str, Choice]:
+    """How the steps were computed, for `describe`."""
+    engine = loop.engine
+    choices = {
+        "precision": Choice("bf16" if engine.bf16 else "32", loop.precision),
+        "compile": Choice(str(bool(engine.pilot.decided)), engine.pilot.reason),
+    }
+    if loop.group.world > 1:
+        divided = "rows, weights, gradients and moments" if loop.trainer.strategy == "fsdp" else "rows of every batch"
+        choices["processes"] = Choice(str(loop.group.world), f"each has its part of the {divided}")
+    return choices
 
 
 def _callbacks(estimator: BaseAutoencoder, loop: Loop) -> list[Callback]:
@@ -203,7 +247,7 @@ def _callbacks(estimator: BaseAutoencoder, loop: Loop) -> list[Callback]:
     return [*callbacks, *trainer.callbacks]
 
 
-def _fingerprint(estimator: BaseAutoencoder, X: np.ndarray, target: np.ndarray | None) -> str:
+def _fingerprint(estimator: BaseAutoencoder, X: AnyRows, target: AnyRows | None) -> str:
     """Hash of the data (a spread of rows) and of everything that shapes the training."""
     spread = slice(None, None, max(1, len(X) // 512))
     rows = [np.ascontiguousarray(data[spread]) for data in (X, target) if data is not None]
@@ -217,7 +261,8 @@ def _fingerprint(estimator: BaseAutoencoder, X: np.ndarray, target: np.ndarray |
 
 
 def _is_bookkeeping(name: str) -> bool:
-    names = ("resume", "checkpoint", "checkpoint_every", "callbacks", "loggers", "log_dir", "device")
+    names = ("resume", "checkpoint", "checkpoint_every", "callbacks", "loggers", "log_dir", "device", "keep_memory")
+    names += ("devices", "strategy", "num_nodes")
     return name in ("verbose", "trainer", *(f"trainer__{n}" for n in names))
 
 

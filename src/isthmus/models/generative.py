@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from torch.distributions import Distribution
 
+from isthmus.data.streams import AnyRows
 from isthmus.errors import ParameterError, RunError
 from isthmus.evaluate.convergence import Reference
 from isthmus.explore.chains import Chains, run_chains, transitions
@@ -105,7 +106,7 @@ class GenerativeDenoiser(Denoiser):
             with random_numbers(generator.randint(2**31 - 1), device_of(module)):
                 first = self._wide_start(n_chains or _CHAINS)
         else:
-            first = module.real(torch.tensor(rows, device=device_of(module)))
+            first = module.real(torch.tensor(np.asarray(rows), device=device_of(module)))
         chains = run_chains(
             self._corrupt,
             self._reconstruct,
@@ -198,12 +199,12 @@ class GenerativeDenoiser(Denoiser):
         module = self.module_.eval()
         seed = check_random_state(random_state).randint(2**31 - 1)
         with random_numbers(seed, device_of(module)), torch.no_grad():
-            x = module.real(torch.tensor(samples, device=device_of(module)))
+            x = module.real(torch.tensor(np.asarray(samples), device=device_of(module)))
             return conservative_log_likelihood(x, self._conditionals(n_samples)).cpu().numpy()
 
     # ---------------------------------------------------------------- what is learned for it
 
-    def learn_more(self, samples: np.ndarray) -> None:
+    def learn_more(self, samples: AnyRows) -> None:
         """Range, mean, leading axes and spread of the data in the network's units, and the statistics of the chain."""
         module = self.module_
         most = max(2, _MOST_VALUES // self.info_.n_values)

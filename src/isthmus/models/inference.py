@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,11 +12,15 @@ from sklearn.utils import check_random_state
 from torch import Tensor
 
 from isthmus.core import Composed
-from isthmus.evaluate.bounds import common_noise, elbo, importance_weighted
+from isthmus.data.streams import AnyRows, chunks
+from isthmus.engines.engine import Engine
+from isthmus.engines.halves import in_blocks
+from isthmus.evaluate.bounds import common_noise, elbo, importance_weighted, log_prob, own_noise, posterior
 
-_MOST_VALUES = 1 << 22
-_MOST_ROWS = 1024
-_BLOCK, _MOST_TO_REPEAT = 16, 1 << 14
+# Decoded values of a batch. A processor is fastest where what passes between the layers stays in its cache.
+_MOST_VALUES = {"cpu": 1 << 19}
+_MOST_VALUES_ELSEWHERE = 1 << 22
+MOST_ROWS = 512
 SCORE_DRAWS = 32
 
 
@@ -39,60 +44,96 @@ class Posterior:
 
 
 @torch.no_grad()
-def by_batch(
-    module: Composed, rows: np.ndarray, function: Callable[[Tensor], Tensor], *, copies: int = 1
-) -> np.ndarray:
+def by_batch(module: Composed, rows: AnyRows, function: Callable[[Tensor], Tensor], *, copies: int = 1) -> np.ndarray:
     """Apply ``function`` to batches of ``rows`` and join what it returns.
 
-    ``copies`` is how many decoded samples a row costs, which shrinks the batch.
+    ``copies`` is how many decoded samples a row costs, which shrinks the batch. An `Engine` sees to it that no row
+    depends on its batch; for a function of a plain module that is done here.
     """
     module.eval()
     device = device_of(module)
-    size = batch_size(module, rows[0].size, copies)
+    apply = function if isinstance(module, Engine) else in_blocks(function)
     # torch.tensor copies: a read-only or memory-mapped array may not be handed over.
-    parts = [
-        _evenly(function, torch.tensor(rows[start : start + size], device=device)).cpu().numpy()
-        for start in range(0, len(rows), size)
-    ]
-    return np.concatenate(parts)
+    return _in_slices(module, rows, lambda part: apply(torch.tensor(part, device=device)).cpu().numpy(), copies)
 
 
-def _evenly(function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
-    """The function of a batch, to which the last row is added until the number of rows is even enough.
+def encode_rows(engine: Engine, rows: AnyRows) -> np.ndarray:
+    """`BaseAutoencoder.transform`."""
+    direct = engine.encode_arrays()
+    if direct is None:
+        return by_batch(engine, rows, engine.code)
+    # For one row all else would take as long as its code.
+    return direct(rows[:]) if len(rows) == 1 else _in_slices(engine, rows, direct)
 
-    Matrix products treat the rows that do not fill a block in another way, with another rounding: without this, the
-    last bits of a row would depend on where in a batch it sits. Of large samples there is too much else to do.
-    """
-    missing = -len(batch) % _BLOCK
-    if missing == 0 or batch[0].numel() > _MOST_TO_REPEAT:
-        return function(batch)
-    return function(torch.cat([batch, batch[-1:].expand(missing, *batch.shape[1:])]))[: len(batch)]
+
+def _in_slices(
+    module: Composed, rows: AnyRows, function: Callable[[np.ndarray], np.ndarray], copies: int = 1
+) -> np.ndarray:
+    # Codes are decoded to samples.
+    size = batch_size(module, max(math.prod(rows.shape[1:]), math.prod(module.event_shape)), copies)
+    return np.concatenate([function(chunk) for chunk in chunks(rows, size)])
 
 
 def batch_size(module: Composed, n_values: int, copies: int = 1) -> int:
     """How many samples of so many values to pass through a model at once."""
-    return max(1, min(_MOST_ROWS, _MOST_VALUES // (max(1, n_values) * module.likelihood.n_outputs * copies)))
+    most = _MOST_VALUES.get(device_of(module).type, _MOST_VALUES_ELSEWHERE)
+    return max(1, min(MOST_ROWS, most // (max(1, n_values) * module.likelihood.n_outputs * copies)))
 
 
 def device_of(module: Composed) -> torch.device:
     """Where a model is."""
-    return module.prior().mean.device
+    return module.scaling.shift.device
 
 
-def rebuild(module: Composed, rows: np.ndarray) -> np.ndarray:
+def rebuild(module: Composed, rows: AnyRows) -> np.ndarray:
     """Mean of p(x|z) at the code of each row, without keeping the codes, which may be wider than the rows."""
-    return by_batch(module, rows, lambda x: module.decode(module.encode(x).mean).mean)
+    return by_batch(module, rows, lambda x: decoded(module, module.code(x)))
 
 
-def score_rows(module: Composed, rows: np.ndarray) -> np.ndarray:
+def decode_rows(module: Composed, codes: np.ndarray) -> np.ndarray:
+    """`BaseAutoencoder.inverse_transform`: the mean of p(x|z)."""
+    return by_batch(module, codes, lambda z: decoded(module, z))
+
+
+def decoded(module: Composed, z: Tensor) -> Tensor:
+    """Mean of p(x|z), to the same bits whatever batch a code is in.
+
+    For bounded data it is no affine map of the outputs, and is computed in float64: PyTorch's functions of float32
+    round the last values of an array in another way than those before them.
+    """
+    if not module.likelihood.is_bounded:
+        return module.decode(z).mean
+    outputs = module.outputs(z)
+    return module.likelihood(outputs.double()).mean.to(outputs.dtype)
+
+
+def moments(module: Composed, rows: AnyRows) -> Posterior:
+    """`BaseAutoencoder.posterior`."""
+
+    def both(x: Tensor) -> Tensor:
+        q = posterior(module, x)
+        return torch.stack([q.mean, q.stddev], 1).float()
+
+    found = by_batch(module, rows, both)
+    return Posterior(found[:, 0], found[:, 1])
+
+
+def score_rows(module: Composed, rows: AnyRows) -> np.ndarray:
     """`BaseAutoencoder.score_samples`: the same noise for every row, so that no row depends on another."""
     if not module.bottleneck.stochastic:
-        return by_batch(module, rows, lambda x: module.log_prob(x, module.encode(x).z))
+        return by_batch(module, rows, lambda x: log_prob(module, x, module.code(x)[None])[0])
     noise = common_noise(SCORE_DRAWS, module.bottleneck.latent_dim_).to(device_of(module))
     return by_batch(module, rows, lambda x: elbo(module, x, noise), copies=len(noise))
 
 
-def weigh_rows(module: Composed, rows: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
-    """`BaseAutoencoder.log_likelihood`."""
-    generator = torch.Generator().manual_seed(seed)
-    return by_batch(module, rows, lambda x: importance_weighted(module, x, n_draws, generator), copies=min(n_draws, 64))
+def weigh_rows(module: Composed, rows: AnyRows, n_draws: int, seed: int) -> np.ndarray:
+    """`BaseAutoencoder.log_likelihood`: every row has noise of its own, which its number and the seed make."""
+    first = 0
+
+    def weigh(x: Tensor) -> Tensor:
+        nonlocal first
+        noise = own_noise(seed, first, len(x), module.bottleneck.latent_dim_)
+        first += len(x)
+        return importance_weighted(module, x, n_draws, noise)
+
+    return by_batch(module, rows, weigh, copies=min(n_draws, 64))

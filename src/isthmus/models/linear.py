@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar, Literal, Unpack, cast
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import nn
 
 from isthmus.bottlenecks import Deterministic
 from isthmus.data.info import DataInfo
+from isthmus.data.streams import AnyRows
 from isthmus.errors import DivergedError, ParameterError
 from isthmus.likelihoods import GaussianLikelihood
 from isthmus.models.auto import MOST_LATENTS
@@ -98,11 +100,12 @@ class LinearAutoencoder(BaseAutoencoder):
         self.check_parameters()
         self._check_linear()
         samples = read_samples(self, X, fitting=True)
-        most = min(len(samples), samples[0].size)
+        n_values = math.prod(samples.shape[1:])
+        most = min(len(samples), n_values)
         if isinstance(self.latent_dim, int) and self.latent_dim > most:
             raise ParameterError(
                 f"latent_dim={self.latent_dim} is more than the {most} components that {len(samples)} samples of "
-                f"{samples[0].size} values have"
+                f"{n_values} values have"
             )
         if self.solver == "svd":
             self._fit_svd(samples)
@@ -142,14 +145,14 @@ class LinearAutoencoder(BaseAutoencoder):
         self.explained_variance_ratio_ = principal.variance / max(principal.total_variance, 1e-300)
         self.noise_variance_ = principal.noise_variance
 
-    def _fit_svd(self, samples: np.ndarray) -> None:
+    def _fit_svd(self, samples: AnyRows) -> None:
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         most = MOST_LATENTS if self.latent_dim == "auto" else self.latent_dim
         surveyed = survey(samples, min(most, len(samples), samples[0].size))
         _, self.choices_ = prepare(self, _describe(surveyed), seed)
         self._install(surveyed.components(self.latent_dim_), samples)
 
-    def _fit_gradient(self, samples: np.ndarray) -> None:
+    def _fit_gradient(self, samples: AnyRows) -> None:
         statistics = moments(samples)
         try:
             fit_module(self, samples)

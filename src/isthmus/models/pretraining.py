@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -14,6 +17,10 @@ from torch.distributions import Distribution
 from isthmus.bottlenecks import Deterministic
 from isthmus.core import Composed
 from isthmus.corruptions import Corruption
+from isthmus.data.ranges import RowNumbers
+from isthmus.data.sources import load
+from isthmus.data.streams import AnyRows, Rows, chunks
+from isthmus.data.writing import write_rows
 from isthmus.likelihoods import GaussianLikelihood
 from isthmus.models.fitting import Fit, columns_of, describe_split
 from isthmus.models.inference import by_batch
@@ -26,7 +33,7 @@ from isthmus.terms import Term
 from isthmus.training.checkpoint import Checkpoint, Position
 from isthmus.training.loop import Loop
 
-_MOST_VALUES = 1 << 24
+_MOST_VALUES, _ROWS = 1 << 24, 1 << 14
 
 
 def pretrain(
@@ -39,15 +46,30 @@ def pretrain(
     module = fit.estimator.module_
     stages = module.network.stages()
     rows, seen = fit.X, None
-    for number, halves in enumerate(stages):
-        made = _shape_made(module, halves, seen or fit.X.shape[1:])
-        stage = _compose(fit, rows, halves, made, seen, make_corruption(), make_terms())
-        loop, checkpoint = _loop(fit, stage, rows, number, stage_name(number, len(stages)), n_epochs)
-        fit.run(loop, checkpoint)
-        r2 = _survives(module, fit, number + 1)
-        yield TrainedStage(loop.stage, rows[0].size, int(np.prod(made)), r2, columns_of(loop.position.history))
-        if number + 1 < len(stages):
-            rows, seen = by_batch(stage, rows, lambda x, stage=stage: stage.encode(x).z), made
+    with ExitStack() as stack:
+        for number, halves in enumerate(stages):
+            made = _shape_made(module, halves, seen or fit.X.shape[1:])
+            stage = _compose(fit, rows, halves, made, seen, make_corruption(), make_terms())
+            loop, checkpoint = _loop(fit, stage, rows, number, stage_name(number, len(stages)), n_epochs)
+            fit.run(loop, checkpoint)
+            r2 = _survives(module, fit, number + 1)
+            widths = math.prod(rows.shape[1:]), math.prod(made)
+            yield TrainedStage(loop.stage, *widths, r2, columns_of(loop.position.history))
+            if number + 1 < len(stages):
+                rows, seen = _encoded(stage, rows, 4 * math.prod(made), fit.trainer.memory_limit, stack), made
+
+
+def _encoded(stage: Composed, rows: AnyRows, row_bytes: int, limit: float, stack: ExitStack) -> AnyRows:
+    """What a stage makes of the rows; of a stream in a temporary file, if it is too large for memory as well."""
+
+    def encode(part: AnyRows) -> np.ndarray:
+        return by_batch(stage, part, lambda x: stage.encode(x).z)
+
+    if not isinstance(rows, Rows) or len(rows) * row_bytes <= limit * 2**30:
+        return encode(rows)
+    path = Path(stack.enter_context(TemporaryDirectory())) / "encoded.npy"
+    write_rows(path, map(encode, chunks(rows, _ROWS)), len(rows))
+    return load(path, memory_limit=limit).X
 
 
 def first_stages(module: Composed, n: int) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Distribution]]:
@@ -65,8 +87,8 @@ def _survives(module: Composed, fit: Fit, n: int) -> float:
     return 1 - float(np.mean(errors**2) / max(some.var(0, dtype=np.float64).mean(), 1e-300))
 
 
-def _affordable(X: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    return X[rows[: max(2, _MOST_VALUES // X[0].size)]]
+def _affordable(X: AnyRows, rows: RowNumbers) -> np.ndarray:
+    return X[rows[: max(2, _MOST_VALUES // math.prod(X.shape[1:]))]]
 
 
 def calibrate(fit: Fit) -> None:
@@ -85,7 +107,7 @@ def _shape_made(module: Composed, halves: Halves, seen: Shape) -> Shape:
 
 def _compose(
     fit: Fit,
-    rows: np.ndarray,
+    rows: AnyRows,
     halves: Halves,
     made: Shape,
     seen: Shape | None,
@@ -118,7 +140,7 @@ def _compose(
 
 
 def _loop(
-    fit: Fit, stage: Composed, rows: np.ndarray, number: int, name: str, n_epochs: int
+    fit: Fit, stage: Composed, rows: AnyRows, number: int, name: str, n_epochs: int
 ) -> tuple[Loop, Checkpoint | None]:
     """Training of a stage, with a sub-folder of its own for checkpoints, and where it stood when it was cut off."""
     trainer, position, checkpoint = copy.copy(fit.trainer), Position(fit.seed + number + 1), None

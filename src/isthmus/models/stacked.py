@@ -17,7 +17,7 @@ from isthmus.corruptions import Corruption, NoCorruption
 from isthmus.errors import ParameterError, RunError
 from isthmus.models.auto import Choice, choose_corruption, choose_latent_dim, choose_network, suits_convolutions
 from isthmus.models.base import BaseAutoencoder, Shared
-from isthmus.models.inference import by_batch
+from isthmus.models.inference import by_batch, encode_rows
 from isthmus.models.inputs import restore_shape
 from isthmus.models.pretraining import calibrate, first_stages, pretrain
 from isthmus.models.stages import TrainedStage, from_table, to_table
@@ -154,7 +154,7 @@ class StackedAutoencoder(BaseAutoencoder):
         n_epochs = fit.n_epochs if self.pretraining_epochs == "auto" else int(self.pretraining_epochs)
         self.stages_ = []
         self.choices_ |= self._plan(n_epochs)
-        if self.verbose:
+        if self.verbose and fit.group.is_writer:
             print(self.describe())
         if self.pretraining is not None:
             if checkpoint is None:
@@ -174,6 +174,8 @@ class StackedAutoencoder(BaseAutoencoder):
         """
         samples = self._read(X)
         encode, _ = self._first(stage)
+        if stage == self.module_.network.n_stages:
+            return encode_rows(self._engine, samples)
         return by_batch(self.module_, samples, lambda x: encode(x).flatten(1))
 
     def reconstruct(self, X: Any, *, stage: int | None = None) -> np.ndarray:

@@ -91,7 +91,7 @@ class Flatten(nn.Module):
     """(B, *event) to (B, d)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.reshape(len(x), -1)
+        return x.flatten(1)
 
 
 class Unflatten(nn.Module):
@@ -102,7 +102,7 @@ class Unflatten(nn.Module):
         self.shape = (*event_shape, n_outputs)
 
     def forward(self, y: Tensor) -> Tensor:
-        return y.reshape(len(y), *self.shape)
+        return y.reshape(y.shape[0], *self.shape)
 
 
 def activation(name: str) -> nn.Module:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, cast
 
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import conv_transpose2d, interpolate
 
 from isthmus.errors import ParameterError
 from isthmus.networks.base import (
@@ -152,7 +152,7 @@ class Conv(Network):
             # Stride 2 gives 2n - 1 rows; an even target needs one more.
             extra = (target[0] - (2 * size[0] - 1), target[1] - (2 * size[1] - 1))
             stages: list[nn.Module] = [
-                nn.ConvTranspose2d(n_in, n_out, self.kernel_size, 2, padding, output_padding=extra, bias=bias)
+                TransposedConv(n_in, n_out, self.kernel_size, 2, padding, output_padding=extra, bias=bias)
             ]
             # With stride 2 each output sees a quarter of the kernel.
             n_seen = n_in * self.kernel_size**2 / 4
@@ -166,6 +166,27 @@ class Conv(Network):
         if self.norm is None:
             return []
         return [nn.BatchNorm2d(n_channels) if self.norm == "batch" else nn.GroupNorm(1, n_channels)]
+
+
+class TransposedConv(nn.ConvTranspose2d):
+    """Transposed convolution that adds its bias afterwards.
+
+    The same numbers, but for rounding; PyTorch's CPU kernels are up to seven times slower if they are to add it.
+    """
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        y = conv_transpose2d(
+            input,
+            self.weight,
+            None,
+            self.stride,
+            cast(tuple[int, int], self.padding),
+            self.output_padding,
+            self.groups,
+            self.dilation,
+        )
+        # Autocast would leave the sum in float32.
+        return y if self.bias is None else y + self.bias.to(y.dtype).view(-1, 1, 1)
 
 
 class ChannelsFirst(nn.Module):

@@ -96,7 +96,7 @@ class Expand(nn.Module):
         sizes = self.plans[code.shape[1]]
         widths = [n * math.prod(size) for n, size in zip(self.channels, sizes, strict=True)]
         maps = [
-            flat.reshape(len(code), n, *size)
+            flat.reshape(code.shape[0], n, *size)
             for flat, n, size in zip(code.split(widths, 1), self.channels, sizes, strict=True)
         ]
         x = maps.pop()

@@ -38,10 +38,10 @@ class UnitNormLinear(nn.Module):
         return normalize(self.weight, dim=1)
 
     def forward(self, z: Tensor) -> Tensor:
-        if self.gathers and not torch.is_grad_enabled() and z.device.type == "cpu":
-            y = gather(z, self.atoms)
-        else:
-            y = z @ self.atoms
+        # A graph cannot hold as many steps as there are nonzeros.
+        in_graph = torch.is_grad_enabled() or torch.compiler.is_compiling()
+        pays = self.gathers and not in_graph and z.device.type == "cpu"
+        y = gather(z, self.atoms) if pays else z @ self.atoms
         return y if self.bias is None else y + self.bias
 
 

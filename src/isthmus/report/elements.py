@@ -38,7 +38,7 @@ class Table:
     caption: str
     header: list[str]
     rows: list[list[str]]
-    layout: Literal["numbers", "settings", "metrics"] = "numbers"
+    layout: Literal["numbers", "numbers dense", "settings", "metrics"] = "numbers"
 
 
 @dataclass

@@ -92,6 +92,7 @@ def _render(view: View, sections: list[Section]) -> str:
     return render(
         "report/page.html.j2",
         ("report/page.css",),
+        kind="Model report",
         model=view.title,
         data=view.samples.name,
         subtitle=subtitle(view),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from isthmus.data.info import describe_data
+from isthmus.data.streams import Rows
 from isthmus.explore import figures, pictures
 from isthmus.report.elements import Plate, Section, Table, number
 from isthmus.report.labels import count_classes, is_continuous
@@ -87,13 +88,14 @@ def _some_pictures(view: View) -> Plate:
 
 
 def _columns(view: View) -> Table:
-    table = np.asarray(view.samples.X).reshape(len(view.samples.X), -1)
-    info = describe_data(table[:, :MOST_COLUMNS])
-    moments = zip(info.mean, info.std, info.minimum, info.maximum, strict=True)
+    X = view.samples.X
+    info = describe_data(X if isinstance(X, Rows) else X.reshape(len(X), -1)[:, :MOST_COLUMNS])
+    moments = (values.reshape(-1)[:MOST_COLUMNS] for values in (info.mean, info.std, info.minimum, info.maximum))
     rows = [
-        [name, *(number(float(v)) for v in values)] for name, values in zip(view.feature_names, moments, strict=False)
+        [name, *(number(float(v)) for v in values)]
+        for name, values in zip(view.feature_names, zip(*moments, strict=True), strict=False)
     ]
-    left = table.shape[1] - len(rows)
+    left = view.info.n_values - len(rows)
     caption = "Columns" + (f", the first {len(rows)}; {left:,} more are not listed" if left else "")
     return Table(caption, ["Column", "Mean", "SD", "Min", "Max"], rows)
 

@@ -73,15 +73,15 @@ class View:
         """The rows as samples, (n, d), (n, H, W) or (n, H, W, C)."""
         from isthmus.models.inputs import read_samples
 
-        return read_samples(self.estimator, self.rows, fitting=False)
+        return np.asarray(read_samples(self.estimator, self.rows, fitting=False))
 
     @cached_property
     def codes(self) -> np.ndarray:
         """Codes of the rows, (n, latent_dim)."""
-        from isthmus.models.inference import by_batch
+        from isthmus.engines.engine import engine_of
+        from isthmus.models.inference import encode_rows
 
-        module = self.estimator.module_
-        return by_batch(module, self.events, lambda x: module.encode(x).mean)
+        return encode_rows(engine_of(self.estimator.module_), self.events)
 
     @cached_property
     def rebuilt(self) -> np.ndarray:

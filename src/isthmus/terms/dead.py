@@ -11,6 +11,7 @@ from torch import Tensor
 from isthmus.bottlenecks.sparse import count_active
 from isthmus.core import Step
 from isthmus.networks.unit_norm import UnitNormLinear
+from isthmus.processes import whole_batch
 from isthmus.terms.aside import likelihood_aside, pass_aside
 from isthmus.terms.base import Term
 
@@ -76,6 +77,7 @@ class DeadLatents(Term):
     @torch.no_grad()
     def _count(self, active: Tensor) -> Tensor:
         """Samples since each latent was active."""
+        active = whole_batch(active)
         self.silent += len(active)
         self.silent *= ~active.any(0)
         return self.silent

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from isthmus.bottlenecks.sparse import count_active
 from isthmus.core import Step
+from isthmus.processes import whole_batch
 from isthmus.terms.base import Term
 
 if TYPE_CHECKING:
@@ -62,4 +63,4 @@ class FiringRate(Term):
     @torch.no_grad()
     def _learn(self, fires: Tensor) -> None:
         self.n_steps += 1
-        self.rate += (fires.mean(0) - self.rate) / self.n_steps.clamp(max=_MEMORY)
+        self.rate += (whole_batch(fires).mean(0) - self.rate) / self.n_steps.clamp(max=_MEMORY)

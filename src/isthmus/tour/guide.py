@@ -37,7 +37,7 @@ class Guide:
     quick: bool = False
 
     def __post_init__(self) -> None:
-        _check_pictures(np.shape(self.samples.X), self.name)
+        _check_pictures(self.samples.X.shape, self.name)
         kept = np.random.RandomState(SEED).permutation(len(self.samples.X))[:_MOST_ROWS]
         n_test = int(_HELD_OUT * len(kept))
         parts = np.sort(kept[n_test:]), np.sort(kept[:n_test])

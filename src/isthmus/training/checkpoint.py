@@ -6,7 +6,6 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +14,7 @@ from isthmus.errors import RunError
 from isthmus.files import read_tensors, write_tensors
 
 FILE = "state.safetensors"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass
@@ -34,6 +33,8 @@ class Position:
         From which the split, the order of the batches, and the noise follow.
     finished : bool
         Whether there is nothing left to do.
+    compiled : bool or None
+        Whether the rest is to be trained with the compiled step; None as long as that is open.
     """
 
     seed: int
@@ -44,6 +45,7 @@ class Position:
     best_epoch: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
     finished: bool = False
+    compiled: bool | None = None
 
 
 @dataclass
@@ -103,6 +105,8 @@ def _check_position(position: Position) -> None:
     counts = (position.seed, position.epoch, position.batch, position.step, position.best_epoch)
     if not all(type(count) is int and count >= 0 for count in counts) or type(position.finished) is not bool:
         raise ValueError("its position is not made of counts")
+    if position.compiled not in (None, True, False):
+        raise ValueError("it does not say whether to compile")
     if not isinstance(position.history, list) or len(position.history) != position.epoch:
         raise ValueError("its history does not have a row for every epoch")
 
@@ -115,25 +119,6 @@ def digest(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
         total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return total.hexdigest()
-
-
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """State of an optimiser, flat."""
-    state: dict[int, dict[str, Any]] = optimizer.state_dict()["state"]
-    return {f"{index}/{key}": value for index, entry in state.items() for key, value in entry.items()}
-
-
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back a state of `optimizer_tensors`."""
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        index, _, key = name.partition("/")
-        if tensor.ndim and tensor.shape != parameters[int(index)].shape:
-            raise ValueError(f"optimiser state {name} has shape {tuple(tensor.shape)}")
-        state.setdefault(int(index), {})[key] = tensor
-    whole = optimizer.state_dict()
-    optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
 
 
 def restore_module(module: nn.Module, state: dict[str, Tensor], where: str) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,30 +14,28 @@ import torch
 from torch import Tensor
 
 from isthmus.core import Composed
+from isthmus.data.ranges import RowNumbers
+from isthmus.data.streams import AnyRows
 from isthmus.errors import DivergedError, RunError
 from isthmus.files import remove_leftovers
-from isthmus.training.batches import Batches
+from isthmus.processes import Group
+from isthmus.processes.noise import shared_batch
+from isthmus.training.batches import Batches, smallest_batch
 from isthmus.training.callbacks import Callback, Epoch
-from isthmus.training.checkpoint import (
-    FILE,
-    Checkpoint,
-    Position,
-    optimizer_tensors,
-    restore_module,
-    restore_optimizer,
-)
+from isthmus.training.checkpoint import FILE, Checkpoint, Position, restore_module
 from isthmus.training.interrupt import deferred_interrupt
-from isthmus.training.optimization import learning_rate, make_optimizer
+from isthmus.training.precision import choose_bf16
 from isthmus.training.runtime import (
     choose_device,
-    denormals_flushed,
     get_random_state,
+    process_settings,
     random_numbers,
     set_random_state,
 )
+from isthmus.training.schedule import learning_rate
+from isthmus.training.sharded import make_engine
 from isthmus.training.trainer import Trainer
 
-_FABRIC_PRECISION = {"32": "32-true", "bf16": "bf16-mixed"}
 _VALIDATION_SEED = 0
 
 
@@ -46,8 +43,8 @@ _VALIDATION_SEED = 0
 class Split:
     """Row numbers of the training part and of the part that chooses the best epoch (may be empty)."""
 
-    train: np.ndarray
-    validation: np.ndarray
+    train: RowNumbers
+    validation: RowNumbers
 
 
 class Loop:
@@ -57,7 +54,7 @@ class Loop:
     ----------
     module : Composed
         Trained in place; it has the best weights once `run` returns or raises.
-    X : ndarray of shape (n, *event)
+    X : ndarray or Rows of shape (n, *event)
         All rows, in the data's own units.
     split : Split
         Which of them to train on.
@@ -71,16 +68,19 @@ class Loop:
         Identifies data, parameters and versions, for whoever wants to resume.
     callbacks : sequence of Callback
         Called after each epoch.
-    target : ndarray of shape (n, *event), optional
+    target : ndarray or Rows of shape (n, *event), optional
         What the decoder is to give back for each row of X, if that is not X itself.
     stage : str
         What this training is a part of, for the callbacks.
+    group : Group, optional
+        The processes that train together, if there are several. Each has all rows; only the first calls callbacks and
+        writes.
     """
 
     def __init__(
         self,
         module: Composed,
-        X: np.ndarray,
+        X: AnyRows,
         split: Split,
         *,
         trainer: Trainer,
@@ -88,34 +88,32 @@ class Loop:
         position: Position,
         fingerprint: str,
         callbacks: Sequence[Callback] = (),
-        target: np.ndarray | None = None,
+        target: AnyRows | None = None,
         stage: str = "",
+        group: Group | None = None,
     ) -> None:
         self.module, self.trainer, self.n_epochs, self.stage = module, trainer, n_epochs, stage
         self.position, self.fingerprint, self.callbacks = position, fingerprint, callbacks
-        from lightning_fabric import Fabric  # brings torch's compiler, which nothing but training needs
-
-        # It announces the precision, which `describe` and the report say better.
-        logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
-        self.device = choose_device(trainer.device)
+        self.group = group or Group()
+        self.device = self.group.device or choose_device(trainer.device)
         module.to(self.device)
-        self.fabric = Fabric(
-            accelerator=self.device.type,
-            devices=1 if self.device.index is None else [self.device.index],
-            precision=_FABRIC_PRECISION[trainer.precision],  # pyright: ignore[reportArgumentType]
-        )
-        self.model, self.optimizer = self.fabric.setup(module, make_optimizer(module, trainer))
         batch_size = trainer.resolve_batch_size(len(split.train))
-        self.batches = Batches(X, split.train, batch_size, self.device, target)
+        bf16, self.precision = choose_bf16(trainer.precision, module, torch.tensor(X[:1]), batch_size, self.device)
+        self.engine = make_engine(module, trainer, self.device, bf16, self.group)
+        limit, shard = trainer.memory_limit, self.group.shard
+        self.batches = Batches(X, split.train, batch_size, self.device, target, shard=shard, memory_limit=limit)
         self.validation: Batches | None = None
         if len(split.validation):
-            self.validation = Batches(X, split.validation, 2 * batch_size, self.device, target)
-        self.sums = torch.zeros(len(module.terms), dtype=torch.float64, device=self.device)
+            # A part that is too small to be shared is gone through by every process.
+            shard = shard if smallest_batch(len(split.validation), 2 * batch_size) >= self.group.world else (0, 1)
+            self.validation = Batches(
+                X, split.validation, 2 * batch_size, self.device, target, shard=shard, memory_limit=limit
+            )
         self.best = self._weights()
         self.folder = None if trainer.checkpoint is None else Path(trainer.checkpoint)
         self._last_save = time.monotonic()
         self._in_step = False
-        if self.folder is not None:
+        if self.folder is not None and self.group.is_writer:
             remove_leftovers(self.folder / FILE)
 
     def run(self, checkpoint: Checkpoint | None = None) -> None:
@@ -131,8 +129,10 @@ class Loop:
         """
         with ExitStack() as stack:
             stack.enter_context(random_numbers(self.position.seed, self.device))
-            stack.enter_context(denormals_flushed(self.trainer.flush_denormal))
+            stack.enter_context(process_settings(self.trainer, self.group.n_here))
             interrupted = stack.enter_context(deferred_interrupt())
+            stack.enter_context(self.group.guard())
+            self.group.broadcast_(self.module.state_dict().values())
             self.best = self._weights()  # others may have trained parts of the module since it was handed over
             if checkpoint is not None:
                 self._restore(checkpoint)
@@ -140,7 +140,7 @@ class Loop:
                 while not self.position.finished:
                     self._epoch(interrupted)
                 self.save()
-                if interrupted():
+                if self.group.any(interrupted()):
                     raise KeyboardInterrupt
             except KeyboardInterrupt:
                 # A second Ctrl-C tears the step under way; the checkpoint before it stays.
@@ -156,45 +156,57 @@ class Loop:
     def _epoch(self, interrupted) -> None:
         position, started = self.position, time.monotonic()
         n_steps = self.n_epochs * self.batches.n_batches
-        self.module.train()
-        for batch in self.batches.epoch(position.seed + position.epoch, start=position.batch):
-            rate = learning_rate(self.trainer, position.step, n_steps)
-            self._step(batch, rate, progress=position.step / n_steps)
-            position.batch += 1
-            position.step += 1
-            self._in_step = False
-            if interrupted():
-                raise KeyboardInterrupt
-            if self.folder and time.monotonic() - self._last_save >= self.trainer.checkpoint_every:
-                self.save()
-        metrics = self._metrics(time.monotonic() - started)
+        batches = self.batches.epoch(position.seed + position.epoch, start=position.batch)
+        with self.engine.training(), closing(batches):
+            self.module.train()
+            for batch in batches:
+                self._step(batch, n_steps)
+                stop, save = self.engine.agreed(interrupted(), self._is_due())
+                if stop:
+                    raise KeyboardInterrupt
+                if save:
+                    self.save()
+            self._level()
+            metrics = self.group.broadcast(self._metrics(time.monotonic() - started))
         is_best = self._score(metrics)
         position.epoch, position.batch = position.epoch + 1, 0
-        self.sums.zero_()
+        self.engine.sums.zero_()
         patience, waited = self.trainer.early_stopping, position.epoch - position.best_epoch
         position.finished = position.epoch >= self.n_epochs or (patience is not None and waited >= patience)
-        if self._tell(Epoch(position.epoch, self.n_epochs, metrics, self.module, is_best, self.stage)):
+        if self.group.any(self._tell(Epoch(position.epoch, self.n_epochs, metrics, self.module, is_best, self.stage))):
             position.finished = True
 
-    def _step(self, batch: list[Tensor], rate: float, progress: float) -> None:
+    def _step(self, batch: list[Tensor], n_steps: int) -> None:
         self._in_step = True
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        costs = self.model(*batch)
-        loss = self.module.loss(costs, progress)
-        self.optimizer.zero_grad(set_to_none=True)
-        self.fabric.backward(loss)
-        if self.trainer.gradient_clip is not None:
-            torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.trainer.gradient_clip)
-        self.optimizer.step()
-        self.sums += torch.stack([cost.detach().double().sum() for cost in costs.values()])
+        with shared_batch(self.batches.share(self.position.batch)):
+            self.engine.step(batch, self.position.step, n_steps)
+        self.position.batch += 1
+        self.position.step += 1
+        self._in_step = False
+
+    def _is_due(self) -> bool:
+        """Whether this process is to write a checkpoint by now."""
+        if self.folder is None or not self.group.is_writer:
+            return False
+        return time.monotonic() - self._last_save >= self.trainer.checkpoint_every
+
+    def _level(self) -> None:
+        """Let all processes go on with the first one's random numbers, and with the statistics that it has gathered.
+
+        They differ only where a part of the model draws or gathers in a way of its own.
+        """
+        if self.group.world > 1:
+            random = get_random_state(self.device)
+            self.group.broadcast_([*self.module.buffers(), *random.values()])
+            set_random_state(random, self.device)
 
     def _metrics(self, seconds: float) -> dict[str, float]:
         """One row of the history: the only time in an epoch that values are read back from the device."""
-        metrics = self._means("train", self.sums / self.batches.n_samples)
+        metrics = self._means("train", self.engine.sums / self.batches.n_samples)
         if self.validation is not None:
             metrics |= self._means("val", self._validate(self.validation))
-        rate = self.optimizer.param_groups[0]["lr"]
+        # Of the last step, which need not have been taken since the training was resumed.
+        rate = learning_rate(self.trainer, self.position.step - 1, self.n_epochs * self.batches.n_batches)
         return {"epoch": self.position.epoch + 1, **metrics, "learning_rate": rate, "seconds": seconds}
 
     def _means(self, part: str, means: Tensor) -> dict[str, float]:
@@ -204,20 +216,27 @@ class Loop:
         return {f"{part}_loss": loss, **{f"{part}_{name}": value for name, value in values.items()}}
 
     @torch.no_grad()
-    def _validate(self, batches: Batches, most: int | None = None) -> Tensor:
-        """Mean of every cost over all batches, or over the first ``most`` of them."""
+    def _validate(self, batches: Batches, most: int | None = None, *, alone: bool = False) -> Tensor:
+        """Mean of every cost over all batches, or over the first ``most`` of them, and over the rows of all processes.
+
+        ``alone``: over the rows of this one.
+        """
         # The same noise after every epoch: epochs are compared with each other, not with luck.
         self.module.eval()
         self.module.bottleneck.sampling = True
         try:
-            with random_numbers(_VALIDATION_SEED, self.device):
-                costs = [
-                    torch.stack([cost.double() for cost in self.model(*batch).values()])
-                    for batch in islice(batches.epoch(seed=None), most)
-                ]
+            with random_numbers(_VALIDATION_SEED, self.device), closing(batches.epoch(seed=None)) as epoch:
+                costs = []
+                for number, batch in enumerate(islice(epoch, most)):
+                    with shared_batch(None if alone else batches.share(number)):
+                        costs.append(torch.stack([cost.double() for cost in self.engine.costs(batch).values()]))
         finally:
             self.module.bottleneck.sampling = False
-        return torch.cat(costs, dim=1).mean(1)
+        all_costs = torch.cat(costs, dim=1)
+        if alone or batches.shard[1] == 1:
+            return all_costs.mean(1)
+        total = self.group.sum_(torch.cat([all_costs.sum(1), all_costs.new_tensor([all_costs.shape[1]])]))
+        return total[:-1] / total[-1]
 
     def _score(self, metrics: dict[str, float]) -> bool:
         """Record the epoch, keep its weights if it is the best, and stop at the first value that is not finite."""
@@ -250,13 +269,14 @@ class Loop:
 
     def _keep_best(self) -> None:
         """Put the best weights in place; before the first epoch has ended these are the present ones, if sound."""
-        if self.position.best_epoch or not np.isfinite(list(self._probe().values())).all():
+        unsound = self.group.lost or self.position.best_epoch
+        if unsound or not np.isfinite(list(self._probe(alone=True).values())).all():
             self.module.load_state_dict(self.best)
         self.module.eval()
 
-    def _probe(self) -> dict[str, float]:
-        """Costs of one batch with the present weights."""
-        return self._means("train", self._validate(self.batches, most=1))
+    def _probe(self, *, alone: bool = False) -> dict[str, float]:
+        """Costs of one batch with the present weights; ``alone``: of this process's part of it."""
+        return self._means("train", self._validate(self.batches, most=1, alone=alone))
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: tensor.clone() for name, tensor in self.module.state_dict().items()}
@@ -265,13 +285,17 @@ class Loop:
         """Write a checkpoint, if one was asked for."""
         if self.folder is None:
             return
+        self.position.compiled = self.engine.pilot.decided
+        current, optimizer = self.engine.state_dict(), self.engine.optimizer.tensors()
+        if not self.group.is_writer:
+            return
         Checkpoint(
             self.position,
-            current=self.module.state_dict(),
+            current=current,
             best=self.best,
-            optimizer=optimizer_tensors(self.optimizer),
+            optimizer=optimizer,
             random=get_random_state(self.device),
-            sums=self.sums,
+            sums=self.engine.sums,
             fingerprint=self.fingerprint,
         ).save(self.folder)
         self._last_save = time.monotonic()
@@ -282,9 +306,11 @@ class Loop:
         restore_module(self.module, checkpoint.current, where)
         self.best = {name: tensor.to(self.device) for name, tensor in checkpoint.best.items()}
         try:
-            restore_optimizer(self.optimizer, checkpoint.optimizer)
-            self.sums.copy_(checkpoint.sums)
+            self.engine.optimizer.restore(checkpoint.optimizer)
+            self.engine.sums.copy_(checkpoint.sums)
             set_random_state(checkpoint.random, self.device)
         except (ValueError, TypeError, LookupError, RuntimeError) as error:
             raise RunError(f"{where} is damaged: {str(error).splitlines()[0]}") from None
         self.position = checkpoint.position
+        if self.position.compiled is not None:
+            self.engine.pilot.settle(self.position.compiled)

@@ -63,9 +63,10 @@ class ReconstructionRecorder(Callback):
         self._frames, self.metrics = [], []
 
     def on_epoch_end(self, epoch: Epoch) -> None:
+        from isthmus.engines.engine import engine_of
         from isthmus.models.inference import rebuild  # which imports this package
 
         if epoch.stage:
             return
-        self._frames.append(rebuild(epoch.module, self._events).reshape(self.rows.shape))
+        self._frames.append(rebuild(engine_of(epoch.module), self._events).reshape(self.rows.shape))
         self.metrics.append(epoch.metrics)

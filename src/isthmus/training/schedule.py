@@ -1,25 +1,12 @@
-"""The optimiser and its schedule."""
+"""The schedule of the learning rate."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
-import torch
-from torch import nn
-
 if TYPE_CHECKING:
     from isthmus.training.trainer import Trainer
-
-
-def make_optimizer(module: nn.Module, trainer: Trainer) -> torch.optim.AdamW:
-    """AdamW; vectors and scalars (biases, norms, learned scales) are not decayed."""
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": trainer.weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=trainer.learning_rate, fused=True)
 
 
 def learning_rate(trainer: Trainer, step: int, n_steps: int) -> float:
