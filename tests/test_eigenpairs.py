@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from isthmus import eigenpairs
-from isthmus.eigenpairs import Eigenpairs, block_width, largest_eigenpairs, leading_eigenpairs
+from isthmus.principal import eigenpairs
+from isthmus.principal.eigenpairs import Eigenpairs, block_width, largest_eigenpairs, leading_eigenpairs
 
 D, K = 400, 5
 ONES = np.arange(1, D + 1)
@@ -39,9 +39,7 @@ def sine(vectors: np.ndarray) -> float:
 @every_spectrum
 @pytest.mark.parametrize("scale", [1e-20, 1.0, 1e20])
 def test_finds_the_leading_eigenvectors(spectrum, scale):
-    found = leading_eigenpairs(
-        lambda v: scale * spectrum[:, None] * v, start(), K, scale * spectrum.sum(), passes=D
-    )
+    found = leading_eigenpairs(lambda v: scale * spectrum[:, None] * v, start(), K, scale * spectrum.sum(), passes=D)
     assert found is not None
     np.testing.assert_allclose(found.vectors.T @ found.vectors, np.eye(block_width(K)), atol=1e-10)
     assert excess(spectrum, found.vectors) <= 1e-6 * spectrum[K:].sum() + 1e-12 * spectrum.sum()
@@ -59,7 +57,7 @@ def test_the_bounds_are_bounds(spectrum, monkeypatch):
 
     monkeypatch.setattr(Eigenpairs, "settled", look)
     leading_eigenpairs(lambda v: spectrum[:, None] * v, start(), K, spectrum.sum(), passes=20)
-    rounding = 1e-13 * spectrum[0]
+    rounding = 1e-12 * spectrum[0]
     assert len(seen) == 20
     for found in seen:
         assert excess(spectrum, found.vectors) <= found.excess(K) + rounding
@@ -101,7 +99,7 @@ def test_explicit_matrices(spectrum, single):
     assert excess(spectrum, vectors) <= 1e-6 * spectrum[K:].sum() + 1e-12 * spectrum.sum()
     if spectrum[K - 1] > spectrum[K]:
         assert sine(vectors) <= 1e-3
-    np.testing.assert_allclose(found.values[:K], spectrum[:K], rtol=1e-6)
+    np.testing.assert_allclose(found.values[:K], spectrum[:K], rtol=1e-6, atol=1e-12 * spectrum[0])
 
 
 @pytest.mark.parametrize("matrix", [np.eye(D), np.zeros((D, D)), np.diag(np.r_[np.ones(200), np.zeros(200)])])
@@ -113,7 +111,7 @@ def test_what_has_many_equal_eigenvalues(matrix):
 
 def test_what_lapack_gets_wrong_is_not_believed(monkeypatch):
     spectrum = SPECTRA["harmonic"]
-    for wrong in (None, np.eye(D)[:, -block_width(K) :]):
+    for wrong in (None, start()):
         monkeypatch.setattr(eigenpairs, "_some_eigenvectors", lambda *_, wrong=wrong: wrong)
         found = largest_eigenpairs(np.diag(spectrum), K)
         assert sine(found.vectors) <= 1e-3

@@ -20,8 +20,7 @@ from isthmus.explore.chains import Chains, run_chains, transitions
 from isthmus.models.denoiser import Denoiser
 from isthmus.models.inference import batch_size, by_batch, device_of, score_rows
 from isthmus.models.inputs import restore_shape
-from isthmus.principal import Principal
-from isthmus.survey import leading
+from isthmus.principal import Principal, leading
 from isthmus.training.runtime import random_numbers
 
 STEPS = 100

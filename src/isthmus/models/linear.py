@@ -21,9 +21,8 @@ from isthmus.models.base import BaseAutoencoder, Shared
 from isthmus.models.fitting import ACTIVE, fit_module, prepare
 from isthmus.models.inputs import read_samples
 from isthmus.networks import Linear
-from isthmus.principal import Principal, orthonormal, polish, principal_components
+from isthmus.principal import Principal, Survey, moments, orthonormal, polish, principal_components, survey
 from isthmus.priors import FittedGaussian
-from isthmus.survey import Survey, moments, survey
 from isthmus.terms import NLL
 
 
@@ -147,8 +146,8 @@ class LinearAutoencoder(BaseAutoencoder):
 
     def _fit_svd(self, samples: AnyRows) -> None:
         seed = check_random_state(self.random_state).randint(2**31 - 1)
-        most = MOST_LATENTS if self.latent_dim == "auto" else self.latent_dim
-        surveyed = survey(samples, min(most, len(samples), samples[0].size))
+        most = MOST_LATENTS if isinstance(self.latent_dim, str) else self.latent_dim
+        surveyed = survey(samples, min(most, len(samples), math.prod(samples.shape[1:])))
         _, self.choices_ = prepare(self, _describe(surveyed), seed)
         self._install(surveyed.components(self.latent_dim_), samples)
 
@@ -168,7 +167,7 @@ class LinearAutoencoder(BaseAutoencoder):
         return self._maps()[1].weight.detach().cpu()
 
     @torch.no_grad()
-    def _install(self, principal: Principal, samples: np.ndarray) -> None:
+    def _install(self, principal: Principal, samples: AnyRows) -> None:
         """Write the solution into the module, whose input is centred on the mean already."""
         self._expose(principal)
         module, axes = self.module_, torch.from_numpy(principal.components)

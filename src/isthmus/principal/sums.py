@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import DTypeLike
+
+from isthmus.data.streams import AnyRows, Rows
 
 _CHUNK_VALUES, _STRIP_VALUES = 1 << 22, 1 << 19
 _FEWEST_ROWS, _MOST_ROWS = 64, 4096
@@ -55,13 +58,13 @@ class Sums:
         )
 
 
-def first_chunk(X: np.ndarray) -> np.ndarray:
+def first_chunk(X: AnyRows) -> np.ndarray:
     """The first rows of X (n, *event), as many as a sweep reads at once."""
-    return X[: _rows_at_once(X)].reshape(-1, X[0].size)
+    return X[: _rows_at_once(X)].reshape(-1, math.prod(X.shape[1:]))
 
 
 def sweep(
-    X: np.ndarray,
+    X: AnyRows,
     shift: np.ndarray | None,
     dtype: DTypeLike,
     product: Product,
@@ -73,7 +76,7 @@ def sweep(
 
     Parameters
     ----------
-    X : ndarray of shape (n, *event)
+    X : ndarray or Rows of shape (n, *event)
         Data of any real type. Only slices X[start:stop] are read, one at a time.
     shift : ndarray of shape (d,) or None
         Subtracted from every row, in the wider of its own type and that of X; None for nothing.
@@ -88,7 +91,9 @@ def sweep(
     """
     n = len(X)
     n_chunks = -(-n // _rows_at_once(X))
-    n_workers = min(torch.get_num_threads(), n_chunks, max(1, _MOST_SUMS // int(np.prod(shape))))
+    # Of what can only be read from the first row to the last, chunks have to be asked for in that order.
+    n_most = 1 if isinstance(X, Rows) and X.in_order else torch.get_num_threads()
+    n_workers = min(n_most, n_chunks, max(1, _MOST_SUMS // math.prod(shape)))
     rows = -(-n // (n_workers * -(-n_chunks // n_workers)))  # as many chunks for each
     reading, stop = Lock(), Event()
 
@@ -122,8 +127,8 @@ def sweep(
             stop.set()
 
 
-def _rows_at_once(X: np.ndarray) -> int:
-    return int(np.clip(_CHUNK_VALUES // X[0].size, min(_FEWEST_ROWS, _MOST_ROWS), _MOST_ROWS))
+def _rows_at_once(X: AnyRows) -> int:
+    return int(np.clip(_CHUNK_VALUES // math.prod(X.shape[1:]), min(_FEWEST_ROWS, _MOST_ROWS), _MOST_ROWS))
 
 
 @contextmanager

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from isthmus.data.streams import AnyRows
-from isthmus.eigenpairs import largest_eigenpairs
 from isthmus.errors import RunError
+from isthmus.principal.eigenpairs import largest_eigenpairs
 
 _ROWS = 4096
 

@@ -9,9 +9,10 @@ from typing import Literal
 import numpy as np
 import torch
 
-from isthmus.eigenpairs import Eigenpairs, block_width, largest_eigenpairs, leading_eigenpairs
-from isthmus.principal import Moments, Principal, assemble, few_rows
-from isthmus.sweeps import Sums, first_chunk, sweep
+from isthmus.data.streams import AnyRows
+from isthmus.principal.components import Moments, Principal, assemble, few_rows
+from isthmus.principal.eigenpairs import Eigenpairs, block_width, largest_eigenpairs, leading_eigenpairs
+from isthmus.principal.sums import Sums, first_chunk, sweep
 
 # Products of so many numbers take no time to speak of, so they may as well be exact.
 _FEW_PRODUCTS = 1 << 30
@@ -36,7 +37,7 @@ class Survey:
 
     Parameters
     ----------
-    X : ndarray of shape (n, *event)
+    X : ndarray or Rows of shape (n, *event)
         The rows.
     shift : ndarray of shape (d,)
         Near enough to their mean that products of what is left do not cancel.
@@ -48,7 +49,7 @@ class Survey:
         Whether products are in single precision.
     """
 
-    X: np.ndarray
+    X: AnyRows
     shift: np.ndarray
     sums: Sums
     kind: Kind
@@ -122,7 +123,7 @@ class Survey:
         return replace(found, residuals=_DRIFT * 2**-24 * np.sqrt(along * across))
 
 
-def survey(X: np.ndarray, k: int) -> Survey:
+def survey(X: AnyRows, k: int) -> Survey:
     """Pass once over rows (n, *event) of which k principal components are wanted, or fewer."""
     n, d = len(X), math.prod(X.shape[1:])
     if min(n, d) >= _WIDE * block_width(k):
@@ -132,12 +133,12 @@ def survey(X: np.ndarray, k: int) -> Survey:
     return _survey(X, k, kind, single=n * d * min(n, d) > _FEW_PRODUCTS)
 
 
-def moments(X: np.ndarray) -> Moments:
+def moments(X: AnyRows) -> Moments:
     """Mean and scatter of rows (n, *event), in float64."""
     return _survey(X, 1, "scatter", single=False).moments()
 
 
-def leading(X: np.ndarray, k: int) -> Principal:
+def leading(X: AnyRows, k: int) -> Principal:
     """At most k leading principal components of rows (n, *event): those that have any variance."""
     k = min(k, len(X), math.prod(X.shape[1:]))
     found = survey(X, k).components(k)
@@ -145,7 +146,7 @@ def leading(X: np.ndarray, k: int) -> Principal:
     return replace(found, components=found.components[kept], variance=found.variance[kept])
 
 
-def _survey(X: np.ndarray, k: int, kind: Kind, *, single: bool) -> Survey:
+def _survey(X: AnyRows, k: int, kind: Kind, *, single: bool) -> Survey:
     first, d = first_chunk(X), math.prod(X.shape[1:])
     shift = first.mean(0, dtype=np.float64)
     single = single and _SMALLEST < np.abs(first[:_LOOKED_AT] - shift).max() < _LARGEST

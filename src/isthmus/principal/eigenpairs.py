@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isthmus.sweeps import one_thread
+from isthmus.principal.sums import one_thread
 
 _LOSS, _ROUNDING, _ANGLE, _TIE = 1e-6, 1e-12, 1e-3, 1e-6
+_ORTHOGONAL = 1e-14
 _TINY = 1e-150
 # Side of a matrix from which it pays to look for some of its eigenvectors alone.
 _LARGE = 256
@@ -17,7 +18,7 @@ _LARGE = 256
 
 def block_width(k: int) -> int:
     """How many vectors to iterate on for k eigenvectors: a few more, so that the last ones converge too."""
-    return 16 * -(-(k + 8) // 16)
+    return 8 * -(-(k + 8) // 8)
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class Eigenpairs:
         the spectrum of S across the first p vectors. (In their basis and its complement S is [[Θ, Eᵀ], [E, C]]; its
         eigenvalues λ are those of Θ + Eᵀ(λ − C)⁻¹E.) That spectrum is taken to end where the next value can.
         """
-        return float((np.cumsum(self.residuals**2)[k - 1 : -1] / self._gaps(k)[-1]).min())
+        with np.errstate(over="ignore"):
+            return float((np.cumsum(self.residuals**2)[k - 1 : -1] / self._gaps(k)[-1]).min())
 
     def angle(self, k: int) -> float:
         """Bound on the sine of the largest angle between the first k vectors and the leading k eigenvectors.
@@ -67,11 +69,12 @@ class Eigenpairs:
         With p as before: from the first k vectors towards what is across the first p, by E, and towards those
         between, by Eᵀ(λ − C)⁻¹E; to first order.
         """
-        first, between = self.residuals[:k, None], self.residuals[k:-1]
-        outward = first / self._gaps(k)
-        turns = first * between / np.maximum(self.values[:k, None] - self.values[k:-1], _TINY)
-        inward = np.append(0.0, (turns**2).sum(0).cumsum()) / self._gaps(k)[-1] ** 2
-        return float(np.sqrt(((outward**2).sum(0) + inward).min()))
+        with np.errstate(over="ignore"):
+            first, between = self.residuals[:k, None], self.residuals[k:-1]
+            outward = first / self._gaps(k)
+            turns = first * between / np.maximum(self.values[:k, None] - self.values[k:-1], _TINY)
+            inward = np.append(0.0, (turns**2).sum(0).cumsum()) / self._gaps(k)[-1] ** 2
+            return float(np.sqrt(((outward**2).sum(0) + inward).min()))
 
     def _gaps(self, k: int) -> np.ndarray:
         """From each of the first k values to where the spectrum across the first p vectors ends: (k, m − k)."""
@@ -119,20 +122,22 @@ def leading_eigenpairs(
     """
     d, m = start.shape
     basis, inside = np.zeros((d, 0)), np.zeros((0, 0))
-    block = np.linalg.qr(start)[0]
-    for _ in range(min(passes, d // m - 1)):
-        image = apply(block)
-        with one_thread():
+    # NumPy's threads go on asking for work for a while, which would take the cores from the next product.
+    with one_thread():
+        block = np.linalg.qr(start.astype(np.float64))[0]
+        for _ in range(min(passes, d // m - 1)):
+            image = apply(block)
             basis = np.hstack([basis, block])
-            inside = _border(inside, basis.T @ image)
-            block = _across(basis, image)
+            side = basis.T @ image
+            inside = _border(inside, side)
+            block = _across(basis, image, side)
             values, turns = np.linalg.eigh(inside)
             values, turns = values[: -m - 1 : -1], turns[:, : -m - 1 : -1]
             # All images but the last lie in the basis, so nothing else is left over.
             residuals = np.linalg.norm(block.T @ image @ turns[-m:], axis=0)
-        found = Eigenpairs(values, basis @ turns, residuals)
-        if found.settled(k, total):
-            return found
+            found = Eigenpairs(values, basis @ turns, residuals)
+            if found.settled(k, total):
+                return found
     return None
 
 
@@ -142,10 +147,14 @@ def _border(inside: np.ndarray, side: np.ndarray) -> np.ndarray:
     return np.block([[inside, above], [above.T, (corner + corner.T) / 2]])
 
 
-def _across(basis: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Orthonormal columns that span what of these is orthogonal to ``basis``."""
-    for _ in range(2):  # once leaves rounding errors where little is orthogonal
-        columns = np.linalg.qr(columns - basis @ (basis.T @ columns))[0]
+def _across(basis: np.ndarray, columns: np.ndarray, along: np.ndarray) -> np.ndarray:
+    """Orthonormal columns that span what of these is orthogonal to ``basis``, along which they have coordinates."""
+    # Once leaves rounding errors where little is orthogonal; twice does where nothing is.
+    for _ in range(4):
+        columns = np.linalg.qr(columns - basis @ along)[0]
+        along = basis.T @ columns
+        if np.abs(along).max() <= _ORTHOGONAL:
+            break
     return columns
 
 
