@@ -7,8 +7,7 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from isthmus import principal
-from isthmus.principal import Principal, few_rows, leading, moments, polish, principal_components
+from isthmus.principal import Principal, few_rows, leading, moments, polish, principal_components, sums
 
 
 def table(n: int, d: int, *, rank: int | None = None, offset: float = 0.0, seed: int = 0) -> np.ndarray:
@@ -36,7 +35,7 @@ class TestMoments:
     )
     @pytest.mark.parametrize("chunk", [7, 1000])
     def test_numpys_in_any_dtype_and_chunk(self, dtype, rtol, chunk, monkeypatch):
-        monkeypatch.setattr(principal, "_ROWS", chunk)
+        monkeypatch.setattr(sums, "_MOST_ROWS", chunk)
         X = (100 * np.random.default_rng(0).random((60, 4))).astype(dtype)
         if dtype == "bool":
             X[::2] = False
@@ -53,7 +52,7 @@ class TestMoments:
         [("float64", 1e6), ("float32", 1e4), ("float32", 700.0), ("int32", 10**9), ("int64", 10**9)],
     )
     def test_a_large_offset_costs_no_precision(self, dtype, offset, chunk, monkeypatch):
-        monkeypatch.setattr(principal, "_ROWS", chunk)
+        monkeypatch.setattr(sums, "_MOST_ROWS", chunk)
         X = (offset + 30 * np.random.default_rng(0).normal(size=(60, 4))).astype(dtype)
         found, exact = moments(X), X.astype(np.float64) - offset
         np.testing.assert_allclose(found.mean - offset, exact.mean(0), rtol=0, atol=1e-4)
@@ -61,7 +60,7 @@ class TestMoments:
         np.testing.assert_allclose(found.scatter, scatter, rtol=0, atol=1e-5 * scatter.max())
 
     def test_first_chunk_unlike_the_rest(self, monkeypatch):
-        monkeypatch.setattr(principal, "_ROWS", 20)
+        monkeypatch.setattr(sums, "_MOST_ROWS", 20)
         X = np.sort(table(200, 3), axis=0).astype(np.float32)
         scatter = 200 * np.cov(X.astype(np.float64).T, bias=True)
         np.testing.assert_allclose(moments(X).scatter, scatter, rtol=0, atol=1e-5 * scatter.max())
@@ -187,7 +186,7 @@ class TestLogLikelihood:
         X = table(50, 6)
         fitted = components(X, 2)
         whole = fitted.log_likelihood(X)
-        monkeypatch.setattr(principal, "_ROWS", 7)
+        monkeypatch.setattr("isthmus.principal.components._ROWS", 7)
         np.testing.assert_allclose(fitted.log_likelihood(X.reshape(50, 2, 3)), whole)
 
     def test_finite_without_noise(self):

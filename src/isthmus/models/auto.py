@@ -35,6 +35,8 @@ from isthmus.errors import ParameterError
 from isthmus.likelihoods import Likelihood
 from isthmus.networks import MLP, Conv, Linear, Network, Scaling, UNet
 
+MOST_LATENTS = 16
+"""Width of the code that is chosen at most."""
 _STEPS = 5_000
 
 
@@ -58,8 +60,9 @@ def choose_latent_dim(latent_dim: int | str, network: Network, info: DataInfo) -
         return passed, Choice(str(passed), f"what a {type(network).__name__} passes from its encoder to its decoder")
     if latent_dim != "auto":
         return int(latent_dim), Choice(str(latent_dim), "as asked")
-    width = max(1, min(16, info.n_values // 2, info.n_samples))
-    return width, Choice(str(width), f"half of {info.n_values} values per sample, at most 16 or the number of samples")
+    width = max(1, min(MOST_LATENTS, info.n_values // 2, info.n_samples))
+    reason = f"half of {info.n_values} values per sample, at most {MOST_LATENTS} or the number of samples"
+    return width, Choice(str(width), reason)
 
 
 def choose_likelihood(likelihood: str | Likelihood, info: DataInfo) -> tuple[Likelihood, Choice]:

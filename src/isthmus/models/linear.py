@@ -12,15 +12,16 @@ from sklearn.utils._param_validation import StrOptions
 from torch import nn
 
 from isthmus.bottlenecks import Deterministic
-from isthmus.data.info import describe_data
+from isthmus.data.info import DataInfo
 from isthmus.data.streams import AnyRows
 from isthmus.errors import DivergedError, ParameterError
 from isthmus.likelihoods import GaussianLikelihood
+from isthmus.models.auto import MOST_LATENTS
 from isthmus.models.base import BaseAutoencoder, Shared
-from isthmus.models.fitting import finish, fit_module, prepare
+from isthmus.models.fitting import ACTIVE, fit_module, prepare
 from isthmus.models.inputs import read_samples
 from isthmus.networks import Linear
-from isthmus.principal import Principal, few_rows, moments, orthonormal, polish, principal_components
+from isthmus.principal import Principal, Survey, moments, orthonormal, polish, principal_components, survey
 from isthmus.priors import FittedGaussian
 from isthmus.terms import NLL
 
@@ -118,7 +119,7 @@ class LinearAutoencoder(BaseAutoencoder):
         -------
         scores : ndarray of shape (n,), float64
         """
-        return self.principal_.log_likelihood(self._read(X, supported=True))
+        return self.principal_.log_likelihood(self._read(X))
 
     def log_likelihood(  # pyright: ignore[reportIncompatibleVariableOverride]
         self, X: Any, n_samples: int = 1, *, random_state: Any = None
@@ -145,15 +146,10 @@ class LinearAutoencoder(BaseAutoencoder):
 
     def _fit_svd(self, samples: AnyRows) -> None:
         seed = check_random_state(self.random_state).randint(2**31 - 1)
-        if len(samples) < math.prod(samples.shape[1:]):
-            _, self.choices_ = prepare(self, describe_data(samples), seed)
-            self._install(few_rows(samples, self.latent_dim_))
-        else:
-            statistics = moments(samples)
-            std = (statistics.scatter.diagonal().clamp_min(0) / statistics.n).sqrt().numpy()
-            _, self.choices_ = prepare(self, describe_data(samples, moments=(statistics.mean.numpy(), std)), seed)
-            self._install(principal_components(statistics, self.latent_dim_))
-        finish(self, samples)
+        most = MOST_LATENTS if isinstance(self.latent_dim, str) else self.latent_dim
+        surveyed = survey(samples, min(most, len(samples), math.prod(samples.shape[1:])))
+        _, self.choices_ = prepare(self, _describe(surveyed), seed)
+        self._install(surveyed.components(self.latent_dim_), samples)
 
     def _fit_gradient(self, samples: AnyRows) -> None:
         statistics = moments(samples)
@@ -162,17 +158,16 @@ class LinearAutoencoder(BaseAutoencoder):
             basis = polish(statistics, self._learned())
         except (KeyboardInterrupt, DivergedError):
             # Usable as far as it got: the principal axes within the span that was learned.
-            self._install(principal_components(statistics, self.latent_dim_, orthonormal(self._learned())))
-            finish(self, samples)
+            basis = orthonormal(self._learned())
+            self._install(principal_components(statistics, self.latent_dim_, basis), samples)
             raise
-        self._install(principal_components(statistics, self.latent_dim_, basis))
-        finish(self, samples)
+        self._install(principal_components(statistics, self.latent_dim_, basis), samples)
 
     def _learned(self) -> torch.Tensor:
         return self._maps()[1].weight.detach().cpu()
 
     @torch.no_grad()
-    def _install(self, principal: Principal) -> None:
+    def _install(self, principal: Principal, samples: AnyRows) -> None:
         """Write the solution into the module, whose input is centred on the mean already."""
         self._expose(principal)
         module, axes = self.module_, torch.from_numpy(principal.components)
@@ -186,6 +181,11 @@ class LinearAutoencoder(BaseAutoencoder):
         decoder.bias.zero_()
         left = principal.total_variance - principal.variance.sum()
         likelihood.set_spread((max(left, 0.0) / len(principal.mean)) ** 0.5)
+        # The codes of the training data have no mean and are not correlated.
+        variance = torch.from_numpy(principal.variance * (1 - 1 / len(samples)))
+        cast(FittedGaussian, module.prior).set_moments(torch.zeros_like(variance), variance.diag())
+        self.active_units_ = int((variance > ACTIVE).sum())
+        self.learn_more(samples)
 
     def _maps(self) -> tuple[nn.Linear, nn.Linear]:
         network = self.module_.network
@@ -198,3 +198,10 @@ class LinearAutoencoder(BaseAutoencoder):
                 raise ParameterError(
                     f"a LinearAutoencoder has {name}={self.recipe()[name]!r}, got {value!r}; use Autoencoder for others"
                 )
+
+
+def _describe(surveyed: Survey) -> DataInfo:
+    """What the model's parts are told; floats are not searched for whole numbers, as none of them asks."""
+    X, sums = surveyed.X, surveyed.sums
+    moments = (values.reshape(X.shape[1:]) for values in (sums.low, sums.high, surveyed.mean, surveyed.std))
+    return DataInfo(len(X), X.shape[1:], X.dtype.name, *moments, integral=X.dtype.kind in "bui", one_hot=False)

@@ -36,13 +36,17 @@ class FittedGaussian(Prior):
             self.std.copy_(codes.std(0, correction=0).clamp_min(1e-6))
             return
         codes = codes.double()
-        mean = codes.mean(0)
-        covariance = torch.cov(codes.T, correction=0).reshape(len(mean), len(mean))
+        self.set_moments(codes.mean(0), torch.cov(codes.T, correction=0).reshape(codes.shape[1], -1))
+
+    def set_moments(self, mean: Tensor, covariance: Tensor) -> None:
+        """Take these for the mean, of shape (latent_dim,), and the covariance of the codes."""
+        self.mean.copy_(mean)
+        if not self.is_full:
+            self.std.copy_(covariance.diagonal().sqrt().clamp_min(1e-6))
+            return
         # A latent that never varies would make the covariance singular.
         jitter = 1e-6 * covariance.diagonal().mean().clamp_min(1e-6)
-        covariance.diagonal().add_(jitter)
-        self.mean.copy_(mean)
-        self.scale_tril.copy_(torch.linalg.cholesky(covariance))
+        self.scale_tril.copy_(torch.linalg.cholesky(covariance + jitter * torch.eye(len(mean), dtype=covariance.dtype)))
 
     def forward(self) -> Distribution:
         if self.is_full:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from isthmus.data.streams import AnyRows
 from isthmus.errors import RunError
+from isthmus.principal.eigenpairs import largest_eigenpairs
 
 _ROWS = 4096
 
@@ -98,57 +99,24 @@ class Principal:
         return (codes**2 / variance).sum(1) + (residual**2).sum(1) / noise
 
 
-def leading(X: np.ndarray, k: int) -> Principal:
-    """At most k leading principal components of rows (n, *event): those that have any variance."""
-    n, d = len(X), math.prod(X.shape[1:])
-    k = min(k, n, d)
-    found = few_rows(X, k) if n < d else principal_components(moments(X), k)
-    kept = found.variance > 1e-9 * found.total_variance
-    return replace(found, components=found.components[kept], variance=found.variance[kept])
-
-
-def moments(X: AnyRows) -> Moments:
-    """Mean and scatter of rows (n, *event), in chunks, accumulated in float64.
-
-    Products are in float64 for 64-bit types, in float32 for narrower ones; a first shift by the mean of one chunk
-    keeps both clear of cancellation.
-    """
-    n, d = len(X), math.prod(X.shape[1:])
-    dtype = np.float64 if X.dtype.itemsize >= 8 else np.float32
-    shift = X[:_ROWS].reshape(-1, d).mean(0, dtype=np.float64).astype(dtype)
-    total, scatter = np.zeros(d), np.zeros((d, d))
-    for start in range(0, n, _ROWS):
-        chunk = X[start : start + _ROWS].reshape(-1, d) - shift
-        total += chunk.sum(0)
-        scatter += chunk.T @ chunk
-    offset = total / n
-    scatter -= n * np.outer(offset, offset)
-    return Moments(n, torch.from_numpy(shift + offset), torch.from_numpy(scatter))
-
-
 def few_rows(X: AnyRows, k: int) -> Principal:
     """Closed form for fewer rows than values, from the eigenvectors of the Gram matrix."""
     n, d = len(X), math.prod(X.shape[1:])
-    rows = torch.tensor(np.asarray(X).reshape(n, d)).double()
+    rows = np.asarray(X).reshape(n, d).astype(np.float64)
     mean = rows.mean(0)
     rows -= mean
-    values, vectors = torch.linalg.eigh(rows @ rows.T)
-    top = vectors.flip(1)[:, :k]
+    values, vectors = np.linalg.eigh(rows @ rows.T)
+    top = vectors[:, : -k - 1 : -1]
     # Orthonormal even where a variance is zero, which the projection of its eigenvector would not be.
-    axes = torch.linalg.qr(rows.T @ top).Q.T
-    return _assemble(mean, axes, values.flip(0)[:k] / (n - 1), values.sum().item() / (n - 1), min(n, d))
+    return assemble(mean, np.linalg.qr(rows.T @ top)[0], values[: -k - 1 : -1], values.sum(), n)
 
 
 def principal_components(moments: Moments, k: int, basis: Tensor | None = None) -> Principal:
     """The leading k principal components, or those in the span of ``basis``, orthonormal columns of shape (d, m)."""
-    d = len(moments.mean)
     inside = moments.scatter if basis is None else basis.T @ moments.scatter @ basis
-    values, vectors = torch.linalg.eigh(inside)
-    top = vectors.flip(1)[:, :k]
-    axes = (top if basis is None else basis @ top).T
-    scale = max(moments.n - 1, 1)
-    total = moments.scatter.trace().item() / scale
-    return _assemble(moments.mean, axes, values.flip(0)[:k] / scale, total, min(moments.n, d))
+    found = largest_eigenpairs(inside.numpy(), k)
+    axes = found.vectors if basis is None else basis.numpy() @ found.vectors
+    return assemble(moments.mean.numpy(), axes[:, :k], found.values[:k], moments.scatter.trace().item(), moments.n)
 
 
 def polish(moments: Moments, start: Tensor, *, steps: int = 2000) -> Tensor:
@@ -184,11 +152,16 @@ def orthonormal(columns: Tensor) -> Tensor:
     return torch.linalg.qr(columns.double()).Q
 
 
-def _assemble(mean: Tensor, axes: Tensor, variance: Tensor, total: float, rank: int) -> Principal:
-    """Fix the signs and gather."""
-    peak = axes.abs().argmax(1)
-    axes = axes * axes[torch.arange(len(axes)), peak].sign().unsqueeze(1)
-    variance = variance.clamp_min(0)  # rounding makes the variance of an empty direction negative
-    left = rank - len(axes)
-    noise = max(total - variance.sum().item(), 0.0) / left if left > 0 else 0.0
-    return Principal(mean.numpy(), axes.contiguous().numpy(), variance.numpy(), noise, total)
+def assemble(mean: np.ndarray, axes: np.ndarray, squares: np.ndarray, total: float, n: int) -> Principal:
+    """Principal components of n rows with this mean, from axes in columns (d, k).
+
+    ``squares`` of shape (k,) are the sums of squares along them, and ``total`` is that along all directions.
+    """
+    d, k = axes.shape
+    peak = np.abs(axes).argmax(0)
+    axes = axes * np.sign(axes[peak, np.arange(k)])
+    # Rounding makes the variance of an empty direction negative.
+    variance, total = np.maximum(squares, 0) / max(n - 1, 1), float(total) / max(n - 1, 1)
+    left = min(n, d) - k
+    noise = max(total - float(variance.sum()), 0.0) / left if left > 0 else 0.0
+    return Principal(mean, np.ascontiguousarray(axes.T), variance, noise, total)
