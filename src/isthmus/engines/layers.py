@@ -10,7 +10,7 @@ import numpy as np
 from torch import nn
 
 from isthmus.engines.norms import without_norms
-from isthmus.networks.base import Flatten, Unflatten
+from isthmus.networks.base import Flatten, Inlet, Unflatten
 from isthmus.networks.conv import ChannelsFirst, ChannelsLast, TransposedConv, Upsample
 from isthmus.networks.unet import Contract, Expand, Outputs
 from isthmus.networks.unit_norm import UnitNormLinear
@@ -195,6 +195,7 @@ _WRITERS: dict[type[nn.Module], Writer] = {
     nn.Unflatten: _unflatten,
     Unflatten: lambda graph, layer, name: _reshape(graph, layer.shape, name),
     nn.Linear: _linear,
+    Inlet: _linear,
     UnitNormLinear: _atoms,
     nn.Conv2d: _conv,
     nn.ConvTranspose2d: _conv,

@@ -18,7 +18,7 @@ def without_norms(layers: Iterable[nn.Module]) -> list[nn.Module]:
     merged: list[nn.Module] = []
     for layer in layers:
         before = merged[-1] if merged else None
-        if type(layer) is nn.BatchNorm1d and type(before) is nn.Linear:
+        if type(layer) is nn.BatchNorm1d and isinstance(before, nn.Linear):
             merged[-1] = fuse_linear_bn_eval(before, layer)
         elif type(layer) is nn.BatchNorm2d and type(before) in _CONVOLUTIONS:
             transposed = isinstance(before, nn.ConvTranspose2d)

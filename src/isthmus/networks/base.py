@@ -29,6 +29,9 @@ _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
+_NORM = 8.0
+
+
 class Network(Part):
     """A pair of encoder and decoder.
 
@@ -123,35 +126,37 @@ def check_normalization(name: str | None) -> None:
         raise ParameterError(f"unknown norm {name!r}; choose None, {', '.join(get_args(Normalization))}")
 
 
-_GAINS = {
-    "relu": 1.414,
-    "leaky_relu": 1.407,
-    "elu": 1.245,
-    "gelu": 1.533,
-    "silu": 1.677,
-    "tanh": 1.593,
-    "sigmoid": 1.847,
-}
+class Inlet(nn.Linear):
+    """First layer of wide data: its weights start and move more slowly the more values it takes.
+
+    Adam moves every weight by about the learning rate, whatever its gradient, so the output of a layer moves in
+    proportion to the number of its inputs; a rate that suits other layers is then too fast for this one (Yang et al.,
+    2021). It is as if the data were scaled so that a row of unit variance had a norm of 8 at most.
+    """
+
+    @property
+    def pace(self) -> float:
+        """Share of the learning rate."""
+        return min(1.0, _NORM / math.sqrt(self.in_features))
 
 
-def linear(n_in: int, n_out: int, gain: float = 1.0, *, bias: bool = True) -> nn.Linear:
-    """Linear layer with zero bias and weights of variance gain² / n_in."""
-    layer = nn.Linear(n_in, n_out, bias=bias)
-    nn.init.normal_(layer.weight, std=gain / math.sqrt(n_in))
+def linear(n_in: int, n_out: int, *, bias: bool = True, inlet: bool = False) -> nn.Linear:
+    """Linear layer with zero bias and weights of variance 1 / n_in (LeCun et al., 1998); less for an `Inlet`.
+
+    Larger ones, which would keep the spread of a signal through the activations (He et al., 2015), train worse here:
+    codes and outputs then start far from the prior and from the mean of the data.
+    """
+    layer = Inlet(n_in, n_out, bias) if inlet else nn.Linear(n_in, n_out, bias)
+    nn.init.normal_(layer.weight, std=(layer.pace if isinstance(layer, Inlet) else 1.0) / math.sqrt(n_in))
     if bias:
         nn.init.zeros_(layer.bias)
     return layer
 
 
-def init_conv(conv: nn.Module, n_seen: float, gain: float) -> None:
-    """Weights of variance gain² / n_seen and zero biases, as in `linear`: PyTorch's own shrink with each stage."""
+def init_conv(conv: nn.Module, n_seen: float) -> None:
+    """Weights of variance 1 / n_seen and zero biases, as in `linear`."""
     for name, parameter in conv.named_parameters():
         if name == "bias":
             nn.init.zeros_(parameter)
         else:
-            nn.init.normal_(parameter, std=gain / math.sqrt(n_seen))
-
-
-def hidden_gain(name: str) -> float:
-    """Gain that keeps the second moment of a standard normal signal: 1 / sqrt(E f(ε)²) (He et al., 2015, for ReLU)."""
-    return _GAINS.get(name, 1.0)
+            nn.init.normal_(parameter, std=1 / math.sqrt(n_seen))

@@ -18,7 +18,6 @@ from isthmus.networks.base import (
     Unflatten,
     activation,
     check_normalization,
-    hidden_gain,
     init_conv,
     linear,
     nested,
@@ -74,7 +73,7 @@ class Conv(Network):
         return nn.Sequential(
             *stages,
             nn.Flatten(),
-            linear(n_flat, self.width, hidden_gain(self.activation)),
+            linear(n_flat, self.width),
             activation(self.activation),
             linear(self.width, n_features),
         )
@@ -82,11 +81,10 @@ class Conv(Network):
     def make_decoder(self, event_shape: tuple[int, ...], latent_dim: int, n_outputs: int) -> nn.Sequential:
         sizes, n_channels = self._plan(event_shape)
         n_flat = n_channels[-1] * math.prod(sizes[-1])
-        gain = hidden_gain(self.activation)
         stages: list[nn.Module] = [
-            linear(latent_dim, self.width, gain),
+            linear(latent_dim, self.width),
             activation(self.activation),
-            linear(self.width, n_flat, gain),
+            linear(self.width, n_flat),
             activation(self.activation),
             nn.Unflatten(1, (n_channels[-1], *sizes[-1])),
         ]
@@ -136,7 +134,7 @@ class Conv(Network):
         padding = self.kernel_size // 2
         stride = 2 if self.pool is None else 1
         conv = nn.Conv2d(n_in, n_out, self.kernel_size, stride, padding, bias=self.norm != "batch")
-        init_conv(conv, n_in * self.kernel_size**2, hidden_gain(self.activation))
+        init_conv(conv, n_in * self.kernel_size**2)
         stages = [conv, *self._norm(n_out), activation(self.activation)]
         if self.pool is not None:
             pooling = nn.MaxPool2d if self.pool == "max" else nn.AvgPool2d
@@ -159,7 +157,7 @@ class Conv(Network):
         else:
             conv = nn.Conv2d(n_in, n_out, self.kernel_size, padding=padding, bias=bias)
             stages, n_seen = [Upsample(target), conv], n_in * self.kernel_size**2
-        init_conv(stages[-1], n_seen, 1.0 if last else hidden_gain(self.activation))
+        init_conv(stages[-1], n_seen)
         return stages if last else [*stages, *self._norm(n_out), activation(self.activation)]
 
     def _norm(self, n_channels: int) -> list[nn.Module]:

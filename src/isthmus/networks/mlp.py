@@ -17,7 +17,6 @@ from isthmus.networks.base import (
     Unflatten,
     activation,
     check_normalization,
-    hidden_gain,
     linear,
     nested,
 )
@@ -58,11 +57,9 @@ class MLP(Network):
 
     def make_encoder(self, event_shape: tuple[int, ...], n_features: int) -> nn.Sequential:
         widths = (math.prod(event_shape), *self.hidden)
-        layers = [Flatten(), *self._layers(widths)]
-        if self.code_activation is None:
-            return nn.Sequential(*layers, linear(widths[-1], n_features))
-        last = linear(widths[-1], n_features, hidden_gain(self.code_activation))
-        return nn.Sequential(*layers, last, activation(self.code_activation))
+        layers = [Flatten(), *self._layers(widths, inlet=True)]
+        last = [] if self.code_activation is None else [activation(self.code_activation)]
+        return nn.Sequential(*layers, linear(widths[-1], n_features), *last)
 
     def make_decoder(self, event_shape: tuple[int, ...], latent_dim: int, n_outputs: int) -> nn.Sequential:
         widths = (latent_dim, *reversed(self.hidden))
@@ -80,7 +77,7 @@ class MLP(Network):
         ends = [each * (number + 1) for number in range(len(self.hidden))]
         return nested(self.encoder, self.decoder, [1 + end for end in ends], ends)
 
-    def _layers(self, widths: tuple[int, ...]) -> list[nn.Module]:
+    def _layers(self, widths: tuple[int, ...], *, inlet: bool = False) -> list[nn.Module]:
         if any(width < 1 for width in widths):
             raise ParameterError(f"hidden layers need at least one unit each, got hidden={self.hidden}")
         check_normalization(self.norm)
@@ -89,7 +86,7 @@ class MLP(Network):
         layers: list[nn.Module] = []
         for n_in, n_out in pairwise(widths):
             # Batch normalisation takes any bias out again.
-            layers.append(linear(n_in, n_out, hidden_gain(self.activation), bias=self.norm != "batch"))
+            layers.append(linear(n_in, n_out, bias=self.norm != "batch", inlet=inlet and not layers))
             if self.norm is not None:
                 layers.append(nn.BatchNorm1d(n_out) if self.norm == "batch" else nn.LayerNorm(n_out))
             layers.append(activation(self.activation))

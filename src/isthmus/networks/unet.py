@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
 from isthmus.errors import ParameterError
-from isthmus.networks.base import Activation, Network, activation, hidden_gain, init_conv
+from isthmus.networks.base import Activation, Network, activation, init_conv
 from isthmus.networks.conv import ChannelsFirst, ChannelsLast
 
 Size = tuple[int, int]
@@ -90,7 +90,7 @@ class Expand(nn.Module):
         self.channels = channels
         self.plans = {_n_values(channels, sizes): sizes for sizes in plans}
         self.stages = nn.ModuleList(_double(a + b, a, act) for a, b in pairwise(channels))
-        self.last = _conv(channels[0], n_out, 1.0)
+        self.last = _conv(channels[0], n_out)
 
     def forward(self, code: Tensor) -> Tensor:
         sizes = self.plans[code.shape[1]]
@@ -117,13 +117,12 @@ class Outputs(nn.Module):
 
 
 def _double(n_in: int, n_out: int, act: str) -> nn.Sequential:
-    gain = hidden_gain(act)
-    return nn.Sequential(_conv(n_in, n_out, gain), activation(act), _conv(n_out, n_out, gain), activation(act))
+    return nn.Sequential(_conv(n_in, n_out), activation(act), _conv(n_out, n_out), activation(act))
 
 
-def _conv(n_in: int, n_out: int, gain: float) -> nn.Conv2d:
+def _conv(n_in: int, n_out: int) -> nn.Conv2d:
     conv = nn.Conv2d(n_in, n_out, 3, padding=1)
-    init_conv(conv, 9 * n_in, gain)
+    init_conv(conv, 9 * n_in)
     return conv
 
 

@@ -20,14 +20,17 @@ class AdamW:
         What to move, in place.
     decay : float
         Decoupled decay of matrices and kernels.
+    paces : list of float, optional
+        Share of the learning rate for each of them; 1 unless given.
     """
 
-    def __init__(self, weights: list[Tensor], decay: float) -> None:
+    def __init__(self, weights: list[Tensor], decay: float, paces: list[float] | None = None) -> None:
         self.weights = weights
         self.first = [torch.zeros_like(w) for w in weights]
         self.second = [torch.zeros_like(w) for w in weights]
         self._count = torch.zeros((), device=weights[0].device)
         self.decays = [decay if w.ndim >= 2 else 0.0 for w in weights]
+        self.paces = paces or [1.0] * len(weights)
         self._gradients: dict[int, Tensor] = {}
 
     def widen(self, gradients: tuple[Tensor, ...] | list[Tensor]) -> list[Tensor]:
@@ -49,8 +52,9 @@ class AdamW:
     def update(self, gradients: list[Tensor], rate: float, number: int) -> None:
         """Step ``number``, from 1."""
         self._count.fill_(number)
-        for decay in sorted(set(self.decays)):
-            chosen = [i for i, d in enumerate(self.decays) if d == decay]
+        kinds = list(zip(self.decays, self.paces, strict=True))
+        for decay, pace in sorted(set(kinds)):
+            chosen = [i for i, kind in enumerate(kinds) if kind == (decay, pace)]
             weights, slopes, first, second = (
                 [tensors[i] for i in chosen] for tensors in (self.weights, gradients, self.first, self.second)
             )
@@ -61,7 +65,7 @@ class AdamW:
                 second,
                 [],
                 [self._count] * len(chosen),
-                lr=rate,
+                lr=rate * pace,
                 beta1=BETA1,
                 beta2=BETA2,
                 weight_decay=decay,

@@ -100,13 +100,14 @@ class CompiledStep:
             scale = (step.trainer.gradient_clip / (norm + 1e-6)).clamp_max(1.0)
             gradients = [g * scale for g in gradients]
         rate, correction1, correction2 = numbers.unbind()
-        for w, copy, m, v, g, decay in zip(
-            masters, computed_with, first, second, gradients, step.optimizer.decays, strict=True
+        adam = step.optimizer
+        for w, copy, m, v, g, decay, pace in zip(
+            masters, computed_with, first, second, gradients, adam.decays, adam.paces, strict=True
         ):
             m.lerp_(g, 1 - BETA1)
             v.mul_(BETA2).addcmul_(g, g, value=1 - BETA2)
-            w.mul_(1 - rate * decay)
-            w.sub_(rate / correction1 * m / ((v / correction2).sqrt() + EPSILON))
+            w.mul_(1 - rate * pace * decay)
+            w.sub_(rate * pace / correction1 * m / ((v / correction2).sqrt() + EPSILON))
             if copy is not w:
                 copy.copy_(w)
 

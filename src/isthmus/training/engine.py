@@ -80,7 +80,7 @@ class Engine:
 
     def _lay_out(self) -> tuple[Weights, AdamW]:
         weights = Weights(self.module, self.bf16)
-        return weights, AdamW(weights.masters, self.trainer.weight_decay)
+        return weights, AdamW(weights.masters, self.trainer.weight_decay, weights.paces)
 
     def agreed(self, stop: bool, save: bool) -> tuple[bool, bool]:
         """Whether to stop here, and whether to save: what this process wishes, if it trains alone."""

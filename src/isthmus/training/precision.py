@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.core import Composed
+from isthmus.networks.base import Inlet
 
 Precision = Literal["auto", "32", "bf16"]
 
@@ -77,6 +78,8 @@ class Weights:
         self.live = [p for p in module.parameters() if p.requires_grad]
         self.names = [name for name, p in module.named_parameters() if p.requires_grad]
         self.masters = [p.data for p in self.live]
+        paces = {id(layer.weight): layer.pace for layer in module.modules() if isinstance(layer, Inlet)}
+        self.paces = [paces.get(id(p), 1.0) for p in self.live]
         cast = {
             id(p) for layer in module.modules() if isinstance(layer, _CAST) for p in layer.parameters(recurse=False)
         }

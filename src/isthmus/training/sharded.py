@@ -144,8 +144,9 @@ class ShardedAdamW(AdamW):
     def __init__(self, weights: ShardedWeights, decay: float) -> None:
         self.flats = weights.flats
         super().__init__([piece for flat in self.flats for piece in flat.pieces(flat.mine)], decay)
-        of_matrices = [weights.is_matrix[flat.numbers[span[0]]] for flat in self.flats for span in flat.spans]
-        self.decays = [decay if is_matrix else 0.0 for is_matrix in of_matrices]
+        of = [flat.numbers[span[0]] for flat in self.flats for span in flat.spans]
+        self.decays = [decay if weights.is_matrix[i] else 0.0 for i in of]
+        self.paces = [weights.paces[i] for i in of]
         self._parts = {name: [flat.part() for flat in self.flats] for name in ("first", "second")}
         self.first, self.second = (
             [piece for flat, part in zip(self.flats, parts, strict=True) for piece in flat.pieces(part)]
