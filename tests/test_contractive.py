@@ -285,10 +285,10 @@ def test_a_wide_code_does_not_copy_noise():
     """With as many latents as values, noise passes through a plain code, and not through a contractive one."""
     passed = []
     for contraction in (0, 3):
-        model = ContractiveAutoencoder(64, contraction=contraction, network=SIGMOIDS, max_epochs=30, random_state=0)
+        model = ContractiveAutoencoder(64, contraction=contraction, network=SIGMOIDS, max_epochs=60, random_state=0)
         model.fit(ROWS)
         passed.append(((model.reconstruct(NOISY) - model.reconstruct(HELD_OUT)) ** 2).mean() / 1.3**2)
-    assert passed[0] > 0.6
+    assert passed[0] > 0.55
     assert passed[1] < 0.6 * passed[0]
 
 

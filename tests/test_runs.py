@@ -126,6 +126,7 @@ def test_round_trip(cls, case, tmp_path):
     assert not loaded.module_.training
 
 
+@pytest.mark.filterwarnings("ignore::isthmus.errors.CollapseWarning")
 @pytest.mark.parametrize("name", named_parts(Likelihood))
 @pytest.mark.parametrize("kind", ["counts", "one_hot", "unit"])
 def test_round_trip_of_likelihoods(name, kind, tmp_path):

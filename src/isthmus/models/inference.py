@@ -132,8 +132,12 @@ def weigh_rows(module: Composed, rows: AnyRows, n_draws: int, seed: int) -> np.n
 
     def weigh(x: Tensor) -> Tensor:
         nonlocal first
-        noise = own_noise(seed, first, len(x), module.bottleneck.latent_dim_)
-        first += len(x)
-        return importance_weighted(module, x, n_draws, noise)
+        start, first = first, first + len(x)
+
+        def weigh_block(x: Tensor) -> Tensor:
+            noise = own_noise(seed, start, len(x), module.bottleneck.latent_dim_)
+            return importance_weighted(module, x, n_draws, noise)
+
+        return in_blocks(weigh_block)(x)
 
     return by_batch(module, rows, weigh, copies=min(n_draws, 64))
