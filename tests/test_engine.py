@@ -41,17 +41,39 @@ def test_it_is_adamw():
     start = [torch.randn(5, 3, generator=generator), torch.randn(3, generator=generator)]
     ours, theirs = [w.clone() for w in start], [w.clone().requires_grad_() for w in start]
     groups = [{"params": theirs[:1], "weight_decay": 0.1}, {"params": theirs[1:], "weight_decay": 0.0}]
-    reference, optimizer = torch.optim.AdamW(groups, fused=True), AdamW(ours, decay=0.1)
+    reference, optimizer = torch.optim.AdamW(groups, fused=True), AdamW(ours, decay=0.1, paces=[0.25, 1.0])
     for number in range(1, 8):
         gradients = [torch.randn(w.shape, generator=generator) for w in start]
-        for group in reference.param_groups:
-            group["lr"] = 0.1 / number
+        for group, pace in zip(reference.param_groups, (0.25, 1.0), strict=True):
+            group["lr"] = 0.1 * pace / number
         for weight, gradient in zip(theirs, gradients, strict=True):
             weight.grad = gradient
         reference.step()
         optimizer.update(gradients, 0.1 / number, number)
     for own, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(own, other.detach(), rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_an_inlet_trains_as_a_plain_layer_does_on_smaller_data(compiled):
+    wide = np.random.default_rng(0).normal(size=(256, 400)).astype(np.float32)
+    slow, plain = vae_module(data=wide), vae_module(data=wide)
+    pace = slow.network.encoder[1].pace
+    assert pace == 8 / 20
+    layer = torch.nn.Linear(400, 16)
+    layer.weight.data = slow.network.encoder[1].weight.data / pace
+    layer.bias.data.zero_()
+    plain.network.encoder[1] = layer
+    layer.register_forward_pre_hook(lambda layer, inputs: (inputs[0] * pace,))
+    weights = []
+    for module in (slow, plain.train()):
+        engine = Engine(module.train(), Trainer(weight_decay=0), CPU, bf16=False)
+        engine.pilot.settle(compiled and module is slow)
+        torch.manual_seed(0)
+        for number in range(20):
+            engine.step([torch.from_numpy(wide[:64])], number, 20)
+        weights.append(module.network.encoder[1].weight.detach())
+    torch.testing.assert_close(weights[0], pace * weights[1], rtol=1e-3, atol=1e-5)
 
 
 def test_gradients_in_another_format_or_layout_are_brought_to_that_of_the_weights():
