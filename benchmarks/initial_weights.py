@@ -9,6 +9,7 @@ through SiLU, as that of He et al. (2015) does for ReLU. Held-out bound in nats,
 """
 
 import argparse
+from typing import Any
 
 import numpy as np
 from common import environment, halves
@@ -16,40 +17,32 @@ from recipe import DEFAULT, data_sets, trainer
 from torch import nn
 
 from isthmus import VAE
-from isthmus.networks import MLP, Conv
+from isthmus.networks import Network
 
 STEPS = (300, 1500)
+_SETUP = Network.setup
 
 
-class Scaled:
-    """A network whose hidden layers start larger or smaller than usual."""
+def start_with(gain: float) -> None:
+    """Let hidden layers of every network that is made from now on start larger, or smaller, than they would."""
 
-    gain = 1.0
-
-    def setup(self, **shapes) -> None:
-        super().setup(**shapes)  # pyright: ignore[reportAttributeAccessIssue]
-        for half in (self.encoder, self.decoder):  # pyright: ignore[reportAttributeAccessIssue]
+    def setup(network: Network, **shapes: Any) -> None:
+        _SETUP(network, **shapes)
+        for half in (network.encoder, network.decoder):
             kinds = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
             for layer in [layer for layer in half.modules() if isinstance(layer, kinds)][:-1]:
-                layer.weight.data.mul_(self.gain)
+                layer.weight.data.mul_(gain)
 
-
-class ScaledMLP(Scaled, MLP):
-    pass
-
-
-class ScaledConv(Scaled, Conv):
-    pass
+    Network.setup = setup
 
 
 def bound(X: np.ndarray, gain: float, n_steps: int, seed: int) -> float:
-    Scaled.gain = gain
+    start_with(gain)
     train, test = halves(X, seed, video=False)
     options = trainer(DEFAULT, len(train))
     per_epoch = -(-len(train) // options.resolve_batch_size(len(train)))
-    network = ScaledMLP() if X.ndim == 2 or X.shape[1] < 16 else ScaledConv()
     epochs = max(1, round(n_steps / per_epoch))
-    return VAE(network=network, max_epochs=epochs, random_state=seed, trainer=options).fit(train).score(test)
+    return VAE(max_epochs=epochs, random_state=seed, trainer=options).fit(train).score(test)
 
 
 def main() -> None:

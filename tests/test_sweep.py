@@ -10,6 +10,7 @@ import textwrap
 import threading
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 from types import SimpleNamespace
 
 import numpy as np
@@ -665,7 +666,9 @@ def test_what_workers_end_with(capfd):
 
 def test_ctrl_c_ends_all_workers_and_keeps_what_is_finished(in_a_folder):
     command = [sys.executable, "-m", "isthmus", *SMALL, "--trials", "500", "--jobs", "2"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    pipes: Any = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    # Whoever runs the tests in the background has a shell ignore the signal, for them and what they start.
+    with subprocess.Popen(command, **pipes, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) as process:
         for line in process.stderr:
             if line.startswith("trial   1"):
                 break
