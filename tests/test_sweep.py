@@ -10,8 +10,8 @@ import textwrap
 import threading
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import optuna
