@@ -170,6 +170,8 @@ class Composed(nn.Module):
         self.bottleneck.attach(self.network)
         for term in self.terms.values():
             cast("Term", term).setup(info, latent_dim)
+        for term in self.terms.values():
+            cast("Term", term).attach(self)
         return self.lay_out()
 
     def lay_out(self) -> Composed:
@@ -245,6 +247,16 @@ class Composed(nn.Module):
     def weights(self, progress: float = 1.0) -> dict[str, float]:
         """Weight of every term once this share of the training, in [0, 1], is done: some warm up."""
         return {name: cast("Term", term).weight_at(progress) for name, term in self.terms.items()}
+
+    def advance(self, progress: float) -> None:
+        """Tell the terms what share of the training, in [0, 1], is done."""
+        for term in self.terms.values():
+            cast("Term", term).advance(progress)
+
+    def guiding_loss(self, values: dict[str, float]) -> float:
+        """Weighted sum of the costs by which epochs are compared."""
+        weights = self.weights()
+        return sum(weights[name] * values[name] for name, term in self.terms.items() if cast("Term", term).guides)
 
     def _features(self, x_in: Tensor) -> Tensor:
         return self.network.encoder(x_in).float()

@@ -31,6 +31,20 @@ def kl_divergence(q: Distribution, prior: Distribution, z: Tensor) -> Tensor:
     return q.log_prob(z) - prior.log_prob(z)
 
 
+def require_gaussian(q: Distribution | None, what: str) -> Distribution:
+    """The posterior, if it is a Gaussian with diagonal covariance.
+
+    Raises
+    ------
+    ParameterError
+        It is something else, or there is none.
+    """
+    if q is None or not _is_diagonal_gaussian(q):
+        kind = "a deterministic one" if q is None else f"{type(q).__name__}"
+        raise ParameterError(f"{what} needs a Gaussian posterior with diagonal covariance, and this code has {kind}")
+    return q
+
+
 def _is_diagonal_gaussian(distribution: Distribution) -> bool:
     return isinstance(distribution, Independent) and isinstance(distribution.base_dist, Normal)
 

@@ -113,6 +113,7 @@ class Engine:
         return True
 
     def _weigh(self, progress: float) -> None:
+        self.module.advance(progress)
         known = list(self.module.weights(progress).values())
         if known != self._known_weights:
             self._known_weights = known
