@@ -7,7 +7,7 @@ from isthmus.terms.dead import DeadLatents
 from isthmus.terms.firing_rate import FiringRate
 from isthmus.terms.gate import GateNLL
 from isthmus.terms.jacobian import Jacobian
-from isthmus.terms.kl import KL, kl_divergence, kl_per_latent
+from isthmus.terms.kl import KL, kl_closed, kl_divergence, kl_per_latent
 from isthmus.terms.l0 import L0
 from isthmus.terms.l1 import L1
 from isthmus.terms.masked import MaskedNLL
@@ -32,6 +32,7 @@ __all__ = [
     "SeenNLL",
     "Term",
     "Walkback",
+    "kl_closed",
     "kl_divergence",
     "kl_per_latent",
 ]
