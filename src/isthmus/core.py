@@ -132,6 +132,8 @@ class Composed(nn.Module):
 
     event_shape: tuple[int, ...] = ()
     """Shape of one sample; known once the model is set up."""
+    info: DataInfo
+    """What the model was set up for."""
 
     def __init__(
         self,
@@ -155,7 +157,7 @@ class Composed(nn.Module):
 
     def setup(self, info: DataInfo, latent_dim: int) -> Composed:
         """Create every parameter, knowing the data and the width of the code."""
-        self.event_shape = info.shape
+        self.event_shape, self.info = info.shape, info
         self.scaling.setup(info)
         self.corruption.setup(info, self.scaling)
         self.bottleneck.setup(latent_dim)
@@ -170,6 +172,7 @@ class Composed(nn.Module):
         self.bottleneck.attach(self.network)
         for term in self.terms.values():
             cast("Term", term).setup(info, latent_dim)
+        self.prior.attach(self)
         for term in self.terms.values():
             cast("Term", term).attach(self)
         return self.lay_out()

@@ -11,7 +11,7 @@ from isthmus.terms.firing_rate import FiringRate
 from isthmus.terms.gate import GateNLL
 from isthmus.terms.importance import ImportanceWeighted
 from isthmus.terms.jacobian import Jacobian
-from isthmus.terms.kl import KL, kl_divergence, kl_per_latent
+from isthmus.terms.kl import KL, kl_closed, kl_divergence, kl_per_latent
 from isthmus.terms.l0 import L0
 from isthmus.terms.l1 import L1
 from isthmus.terms.masked import MaskedNLL
@@ -50,6 +50,7 @@ __all__ = [
     "Term",
     "TotalCorrelation",
     "Walkback",
+    "kl_closed",
     "kl_divergence",
     "kl_per_latent",
 ]

@@ -23,12 +23,22 @@ def kl_per_latent(q: Distribution, prior: Distribution) -> Tensor | None:
     return 0.5 * (ratio + shift - 1 - ratio.log())
 
 
-def kl_divergence(q: Distribution, prior: Distribution, z: Tensor) -> Tensor:
-    """KL(q ‖ p) in nats, summed over latents: in closed form, or estimated at the sample ``z`` of q."""
+def kl_closed(q: Distribution, prior: Distribution) -> Tensor | None:
+    """KL(q ‖ p) in nats, of shape (...), in closed form; None where there is none.
+
+    A posterior other than a Gaussian may know its own: a method ``kl_to(prior)``, which returns it or None.
+    """
     closed = kl_per_latent(q, prior)
     if closed is not None:
         return closed.sum(-1)
-    return q.log_prob(z) - prior.log_prob(z)
+    known = getattr(q, "kl_to", None)
+    return None if known is None else known(prior)
+
+
+def kl_divergence(q: Distribution, prior: Distribution, z: Tensor) -> Tensor:
+    """KL(q ‖ p) in nats, summed over latents: in closed form, or estimated at the sample ``z`` of q."""
+    closed = kl_closed(q, prior)
+    return q.log_prob(z) - prior.log_prob(z) if closed is None else closed
 
 
 def require_gaussian(q: Distribution | None, what: str) -> Distribution:
