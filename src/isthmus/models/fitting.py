@@ -101,10 +101,17 @@ class Fit:
             self.estimator.best_epoch_ = loop.position.best_epoch
 
 
-def fit_module(estimator: BaseAutoencoder, X: AnyRows, target: AnyRows | None = None) -> None:
-    """Train ``estimator`` on samples (n, *event) and set its fitted attributes; the ``target`` is X unless given."""
+def fit_module(
+    estimator: BaseAutoencoder, X: AnyRows, target: AnyRows | None = None, *, labels: np.ndarray | None = None
+) -> None:
+    """Train ``estimator`` on samples (n, *event) and set its fitted attributes.
+
+    The ``target`` is X unless given. A model of samples of known classes gets their numbers (n,) instead, as
+    ``labels``.
+    """
     trainer = estimator.trainer or Trainer()
-    fingerprint = _fingerprint(estimator, X, target)
+    beside = target if labels is None else labels
+    fingerprint = _fingerprint(estimator, X, beside)
     checkpoint = load_checkpoint(trainer, fingerprint)
     group = join(trainer)
     group.require_same(f"{fingerprint} {checkpoint and checkpoint.position}", "data, parameters and checkpoint")
@@ -118,7 +125,7 @@ def fit_module(estimator: BaseAutoencoder, X: AnyRows, target: AnyRows | None = 
     n_batches = -(-len(split.train) // trainer.resolve_batch_size(len(split.train)))
     n_epochs, choices["max_epochs"] = choose_max_epochs(estimator.max_epochs, n_batches)
     fit = Fit(estimator, X, split, trainer, n_epochs, position.seed, fingerprint, group)
-    loop = fit.loop(estimator.module_, X, position, n_epochs, target=target)
+    loop = fit.loop(estimator.module_, X, position, n_epochs, target=beside)
     estimator.choices_ = choices
     try:
         estimator.train_module(fit, loop, checkpoint)

@@ -7,9 +7,10 @@ from typing import Any, ClassVar, Literal, Unpack
 
 from sklearn.utils._param_validation import Interval
 
-from isthmus.bottlenecks import DiagonalGaussian
+from isthmus.bottlenecks import Bottleneck
 from isthmus.models.base import BaseAutoencoder, Shared
-from isthmus.priors import StandardNormal
+from isthmus.models.variational import choose_latents
+from isthmus.priors import Prior
 from isthmus.terms import KL, NLL, ImportanceWeighted
 
 
@@ -24,6 +25,10 @@ class IWAE(BaseAutoencoder):
     ----------
     latent_dim : int or "auto"
         Width of the code.
+    posterior_family : str or Bottleneck
+        The family that q(z|x) is from, as for a `VAE`.
+    prior : str or Prior
+        p(z), as for a `VAE`.
     n_draws : int
         K, draws of a group. The cost of a step grows with all draws.
     n_groups : int
@@ -54,6 +59,8 @@ class IWAE(BaseAutoencoder):
     prevents_identity = True
     _parameter_constraints: ClassVar = {
         **BaseAutoencoder._parameter_constraints,
+        "posterior_family": [str, Bottleneck],
+        "prior": [str, Prior],
         "n_draws": [Interval(Integral, 1, None, closed="left")],
         "n_groups": [Interval(Integral, 1, None, closed="left")],
         "partial": ["boolean"],
@@ -65,6 +72,8 @@ class IWAE(BaseAutoencoder):
         self,
         latent_dim: int | Literal["auto"] = "auto",
         *,
+        posterior_family: str | Bottleneck = "gaussian",
+        prior: str | Prior = "normal",
         n_draws: int = 8,
         n_groups: int = 1,
         partial: bool = False,
@@ -73,6 +82,8 @@ class IWAE(BaseAutoencoder):
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(latent_dim, **shared)
+        self.posterior_family = posterior_family
+        self.prior = prior
         self.n_draws = n_draws
         self.n_groups = n_groups
         self.partial = partial
@@ -85,4 +96,4 @@ class IWAE(BaseAutoencoder):
         )
         # What the bound of one draw is made of is only reported.
         terms = [NLL(0.0), KL(0.0), bound]
-        return {"bottleneck": DiagonalGaussian(), "prior": StandardNormal(), "terms": terms}
+        return {**choose_latents(self.posterior_family, self.prior), "terms": terms}

@@ -15,7 +15,7 @@ from isthmus.models.base import Shared
 from isthmus.models.corrupting import Corrupting
 from isthmus.models.variational import choose_latents
 from isthmus.priors import Prior
-from isthmus.terms import KL, NLL, SeenNLL
+from isthmus.terms import KL, NLL, Capacity, SeenNLL, Term
 
 
 class VAE(Corrupting):
@@ -49,6 +49,10 @@ class VAE(Corrupting):
         as they come.
     noise : float or "auto"
         Strength of a corruption that is given by name.
+    capacity : float, optional
+        Nats that the divergence is asked to be, instead of as small as it may: the cost is beta · |KL − C|, and C grows
+        from 0 to the capacity over the first 80 % of the training, so that latents are found one after the other
+        (Burgess et al., 2018, who take beta = 100 and more).
     %(shared)s
 
     Attributes
@@ -76,6 +80,7 @@ class VAE(Corrupting):
         "free_bits": [Interval(Real, 0, None, closed="left")],
         "corruption": [str, Corruption, callable, None],
         "noise": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "capacity": [Interval(Real, 0, None, closed="left"), None],
     }
 
     def __init__(
@@ -89,6 +94,7 @@ class VAE(Corrupting):
         free_bits: float = 0.0,
         corruption: str | Corruption | Callable | None = None,
         noise: float | Literal["auto"] = "auto",
+        capacity: float | None = None,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(latent_dim, **shared)
@@ -99,14 +105,20 @@ class VAE(Corrupting):
         self.free_bits = free_bits
         self.corruption = corruption
         self.noise = noise
+        self.capacity = capacity
 
     def recipe(self) -> dict[str, Any]:
-        kl = KL(self.beta, self.kl_warmup, self.free_bits)
         parts = choose_latents(self.posterior_family, self.prior)
         if self.corruption is None:
-            return {**parts, "terms": [NLL(), kl]}
+            return {**parts, "terms": [NLL(), *self._divergence()]}
         corruption = choose_corruption(self.corruption, self.noise)
         if not isinstance(corruption, Sometimes):
             # Half of the samples stay as they are: these are what the model is for.
             corruption = Sometimes(corruption)
-        return {**parts, "terms": [SeenNLL(), kl], "corruption": corruption}
+        return {**parts, "terms": [SeenNLL(), *self._divergence()], "corruption": corruption}
+
+    def _divergence(self) -> list[Term]:
+        if self.capacity is None:
+            return [KL(self.beta, self.kl_warmup, self.free_bits)]
+        # The divergence itself is only reported.
+        return [KL(0.0), Capacity(self.capacity, self.beta)]
