@@ -3,11 +3,16 @@
 from isthmus.bottlenecks.base import Bottleneck
 from isthmus.bottlenecks.batch_topk import BatchTopK
 from isthmus.bottlenecks.deterministic import Deterministic
+from isthmus.bottlenecks.flow import Flow
 from isthmus.bottlenecks.gated import Gated
 from isthmus.bottlenecks.gaussian import DiagonalGaussian
+from isthmus.bottlenecks.hyperspherical import Hyperspherical
+from isthmus.bottlenecks.iaf import InverseAutoregressive
 from isthmus.bottlenecks.jumprelu import JumpReLU
+from isthmus.bottlenecks.nsf import NeuralSpline
 from isthmus.bottlenecks.rectified import Rectified
 from isthmus.bottlenecks.sparse import Sparse
+from isthmus.bottlenecks.student_t import StudentT
 from isthmus.bottlenecks.topk import TopK
 from isthmus.bottlenecks.unit_variance import UnitVariance
 
@@ -16,10 +21,15 @@ __all__ = [
     "Bottleneck",
     "Deterministic",
     "DiagonalGaussian",
+    "Flow",
     "Gated",
+    "Hyperspherical",
+    "InverseAutoregressive",
     "JumpReLU",
+    "NeuralSpline",
     "Rectified",
     "Sparse",
+    "StudentT",
     "TopK",
     "UnitVariance",
 ]

@@ -12,8 +12,10 @@ from torch.nn.functional import softplus
 from isthmus.bottlenecks.base import Bottleneck
 from isthmus.core import Code
 
-_UNIT = math.log(math.expm1(1.0))  # softplus(_UNIT) = 1: training starts at the prior's spread
-_MIN_STD = 1e-6
+UNIT = math.log(math.expm1(1.0))
+"""softplus(UNIT) = 1: training starts at the prior's spread."""
+MIN_STD = 1e-6
+"""Least standard deviation."""
 
 
 class DiagonalGaussian(Bottleneck):
@@ -33,7 +35,7 @@ class DiagonalGaussian(Bottleneck):
 
     def posterior(self, h: Tensor) -> Independent:
         mean, raw = h.chunk(2, dim=-1)
-        std = softplus(raw + _UNIT) + _MIN_STD
+        std = softplus(raw + UNIT) + MIN_STD
         return Independent(Normal(mean, std, validate_args=False), 1, validate_args=False)
 
     def forward(self, h: Tensor) -> Code:

@@ -58,10 +58,20 @@ def elbo(module: Composed, x: Tensor, noise: Tensor) -> Tensor:
     """
     q, prior = posterior(module, x), module.prior()
     z = draw(q, noise)
-    closed = kl_closed(q, prior)
-    divergence = _over_draws(q.log_prob(z) - prior.log_prob(z)) if closed is None else closed
+    apart = _divergence(q, prior, z)
     expected = _over_draws(log_prob(module, x, z))
-    return (expected - divergence).to(expected.dtype)
+    return (expected - apart).to(expected.dtype)
+
+
+def divergence(module: Composed, x: Tensor, noise: Tensor) -> Tensor:
+    """KL(q(z|x) ‖ p(z)) in nats, of shape (B,): in closed form where there is one, else a mean over ``noise``."""
+    q, prior = posterior(module, x), module.prior()
+    return _divergence(q, prior, draw(q, noise))
+
+
+def _divergence(q: Distribution, prior: Distribution, z: Tensor) -> Tensor:
+    closed = kl_closed(q, prior)
+    return _over_draws(q.log_prob(z) - prior.log_prob(z)) if closed is None else closed
 
 
 def log_weights(module: Composed, x: Tensor, noise: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ METRICS = {
 def evaluate(estimator: BaseAutoencoder, X: AnyRows) -> dict[str, float]:
     """Metrics of a fitted estimator on samples (n, *event), with the keys of `METRICS` that apply."""
     from isthmus.models.fitting import active_units, some_codes
-    from isthmus.models.inference import by_batch, score_rows
+    from isthmus.models.inference import by_batch, divergence_rows, score_rows
 
     module, info = engine_of(estimator.module_), estimator.info_
     mse = squared_error(module, X)
@@ -56,7 +56,7 @@ def evaluate(estimator: BaseAutoencoder, X: AnyRows) -> dict[str, float]:
     bound = -result["reconstruction_nll"]
     if module.bottleneck.stochastic:
         bound = result["elbo"] = float(score_rows(module, X).mean(dtype=np.float64))
-        result["kl"] = float(divergences(estimator, X).mean(0).sum())
+        result["kl"] = float(divergence_rows(module, X).mean(dtype=np.float64))
     result["bits_per_dim"] = float(-bound / (info.n_values * np.log(2)))
     result["active_units"] = float(active_units(some_codes(estimator, X)))
     return result

@@ -124,6 +124,7 @@ def fit_module(
     latent_dim, choices = prepare(estimator, info, position.seed)
     n_batches = -(-len(split.train) // trainer.resolve_batch_size(len(split.train)))
     n_epochs, choices["max_epochs"] = choose_max_epochs(estimator.max_epochs, n_batches)
+    start_prior(estimator.module_, X, split, position.seed)
     fit = Fit(estimator, X, split, trainer, n_epochs, position.seed, fingerprint, group)
     loop = fit.loop(estimator.module_, X, position, n_epochs, target=beside)
     estimator.choices_ = choices
@@ -177,6 +178,12 @@ def prepare(estimator: BaseAutoencoder, info: DataInfo, seed: int) -> tuple[int,
     for name in [name for name, wish in wishes.items() if wish != getattr(estimator, name)]:
         choices[name] = replace(choices[name], reason=f"what makes a {type(estimator).__name__}")
     return latent_dim, choices | estimator.own_choices(info, latent_dim)
+
+
+def start_prior(module: Composed, X: AnyRows, split: Split, seed: int) -> None:
+    """Show the prior training samples, from all over, before any training."""
+    with random_numbers(seed, torch.device("cpu")):
+        module.prior.start(lambda n: module.real(torch.tensor(X[spread(split.train, n)])))
 
 
 def spread(rows: RowNumbers, most: int) -> np.ndarray:

@@ -15,7 +15,16 @@ from isthmus.core import Composed
 from isthmus.data.streams import AnyRows, chunks
 from isthmus.engines.engine import Engine
 from isthmus.engines.halves import in_blocks
-from isthmus.evaluate.bounds import common_noise, draw, elbo, importance_weighted, log_prob, own_noise, posterior
+from isthmus.evaluate.bounds import (
+    common_noise,
+    divergence,
+    draw,
+    elbo,
+    importance_weighted,
+    log_prob,
+    own_noise,
+    posterior,
+)
 
 # Decoded values of a batch. A processor is fastest where what passes between the layers stays in its cache.
 _MOST_VALUES = {"cpu": 1 << 19}
@@ -151,8 +160,18 @@ def score_rows(module: Composed, rows: AnyRows) -> np.ndarray:
     """`BaseAutoencoder.score_samples`: the same noise for every row, so that no row depends on another."""
     if not module.bottleneck.stochastic:
         return by_batch(module, rows, lambda x: log_prob(module, x, module.code(x)[None])[0])
-    noise = common_noise(SCORE_DRAWS, module.bottleneck.noise_dim).to(device_of(module))
+    noise = _score_noise(module)
     return by_batch(module, rows, lambda x: elbo(module, x, noise), copies=len(noise))
+
+
+def divergence_rows(module: Composed, rows: AnyRows) -> np.ndarray:
+    """KL of the posterior of each row from the prior in nats, with the noise that `score_rows` has."""
+    noise = _score_noise(module)
+    return by_batch(module, rows, lambda x: divergence(module, x, noise))
+
+
+def _score_noise(module: Composed) -> Tensor:
+    return common_noise(SCORE_DRAWS, module.bottleneck.noise_dim).to(device_of(module))
 
 
 def weigh_rows(module: Composed, rows: AnyRows, n_draws: int, seed: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import ClassVar
 
 from torch import Tensor
@@ -32,6 +33,9 @@ class Prior(Part):
     @abstractmethod
     def forward(self) -> Distribution:
         """The prior distribution."""
+
+    def start(self, rows: Callable[[int], Tensor]) -> None:
+        """Make use of training samples before training: ``rows(n)`` gives at most n of them, (n, *event)."""
 
     def fit(self, codes: Tensor) -> None:
         """Learn from the training set's codes, of shape (n, latent_dim), once training is over."""
