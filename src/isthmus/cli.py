@@ -18,7 +18,7 @@ _COMMANDS = {
     "sample": ("isthmus.commands.use", "draw new data"),
     "chain": ("isthmus.commands.chain", "the Markov chain of a denoising model, and whether it has converged"),
     "score": ("isthmus.commands.use", "log-likelihood of each row, in nats"),
-    "evaluate": ("isthmus.commands.use", "every metric that applies"),
+    "evaluate": ("isthmus.commands.evaluate", "every metric that applies"),
     "traverse": ("isthmus.commands.explore", "walk along latents, or along an attribute such as a smile"),
     "interpolate": ("isthmus.commands.explore", "walk from one row to another"),
     "cluster": ("isthmus.commands.explore", "group rows by their codes"),
