@@ -129,7 +129,7 @@ def check_normalization(name: str | None) -> None:
 class Paced(nn.Module):
     """A module some of whose parameters move more slowly than others."""
 
-    def paces(self) -> dict[nn.Parameter, float]:
+    def paces(self) -> dict[Tensor, float]:
         """Share of the learning rate of each of these parameters."""
         raise NotImplementedError
 
@@ -147,7 +147,7 @@ class Inlet(nn.Linear, Paced):
         """Share of the learning rate."""
         return min(1.0, _NORM / math.sqrt(self.in_features))
 
-    def paces(self) -> dict[nn.Parameter, float]:
+    def paces(self) -> dict[Tensor, float]:
         return {self.weight: self.pace}
 
 
