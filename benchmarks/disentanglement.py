@@ -5,9 +5,9 @@
     python benchmarks/disentanglement.py dsprites_grid_46080.npz --jobs 5 --out scores.jsonl
 
 Every model has the same convolutional network, 10 latents, a Bernoulli (dSprites) or Gaussian likelihood, and the same
-number of epochs; medians over seeds, and their range. MIG in both common protocols: ``mig_chen`` with the posterior as a
-distribution, over all rows, and ``mig_locatello`` with binned means. Scores are appended to ``--out``, and what is there
-already is not trained again.
+number of epochs; medians over seeds, and their range. MIG in both common protocols: ``mig_chen``, with the posterior as
+a distribution, over all rows, and ``mig_locatello``, with binned means. Scores are appended to ``--out``, and what is
+there already is not trained again.
 """
 
 import argparse
