@@ -49,12 +49,25 @@ def elbo(module: Composed, x: Tensor, noise: Tensor) -> Tensor:
     E_q[log p(x|z)] is a mean over ``noise``; the divergence is in closed form where there is one
     (Kingma & Welling, 2014, eq. 7).
     """
-    q, prior = posterior(module, x), module.prior()
+    q = posterior(module, x)
     z = draw(q, noise)
-    closed = kl_per_latent(q, prior)
-    divergence = _over_draws(q.log_prob(z) - prior.log_prob(z)) if closed is None else closed.sum(-1)
     expected = _over_draws(log_prob(module, x, z))
-    return (expected - divergence).to(expected.dtype)
+    return (expected - _divergence(module, q, z)).to(expected.dtype)
+
+
+def divergence(module: Composed, x: Tensor, noise: Tensor) -> Tensor:
+    """KL(q(z|x) ‖ p(z)) in nats, of shape (B,): in closed form, or a mean over ``noise`` where there is none.
+
+    Where the density of the prior is a lower bound, this is an upper one.
+    """
+    q = posterior(module, x)
+    return _divergence(module, q, draw(q, noise))
+
+
+def _divergence(module: Composed, q: Distribution, z: Tensor) -> Tensor:
+    prior = module.prior()
+    closed = kl_per_latent(q, prior)
+    return _over_draws(q.log_prob(z) - prior.log_prob(z)) if closed is None else closed.sum(-1)
 
 
 def log_weights(module: Composed, x: Tensor, noise: Tensor) -> Tensor:
