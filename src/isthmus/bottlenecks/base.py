@@ -28,6 +28,9 @@ class Bottleneck(Part):
     mean_first: ClassVar[bool] = False
     """Whether the deterministic code is the first ``latent_dim`` features as they are."""
 
+    continuous: ClassVar[bool] = True
+    """Whether codes spread over their space: not mostly zeros, and not chosen from a list."""
+
     latent_dim_: int
     sampling: bool = False
     """Draw the code from its distribution while evaluating too, as when the validation loss is measured."""
