@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
 from isthmus.core import Composed
-from isthmus.terms import kl_per_latent
+from isthmus.terms import kl_divergence
 
 # Draws decoded at once, in values: bounds the memory of a batch, and keeps it in the cache of a processor.
 _MOST_VALUES = 1 << 20
@@ -40,6 +40,8 @@ def draw(q: Distribution, noise: Tensor) -> Tensor:
     """Samples of q made from standard normal ``noise``, of shape (k, B, latent_dim)."""
     if isinstance(q, Independent) and isinstance(q.base_dist, Normal):
         return q.mean + q.stddev * noise
+    if hasattr(q, "from_noise"):
+        return q.from_noise(noise)  # pyright: ignore[reportAttributeAccessIssue]
     return q.rsample(noise.shape[:1])
 
 
@@ -51,8 +53,8 @@ def elbo(module: Composed, x: Tensor, noise: Tensor) -> Tensor:
     """
     q, prior = posterior(module, x), module.prior()
     z = draw(q, noise)
-    closed = kl_per_latent(q, prior)
-    divergence = _over_draws(q.log_prob(z) - prior.log_prob(z)) if closed is None else closed.sum(-1)
+    divergence = kl_divergence(q, prior, z)
+    divergence = _over_draws(divergence) if divergence.ndim > 1 else divergence
     expected = _over_draws(log_prob(module, x, z))
     return (expected - divergence).to(expected.dtype)
 

@@ -2,7 +2,8 @@
 
 from isthmus.priors.base import Prior
 from isthmus.priors.fitted import FittedGaussian
+from isthmus.priors.ladder import LadderPrior
 from isthmus.priors.spiked import FittedSpike, SpikedLogNormal
 from isthmus.priors.standard import StandardNormal
 
-__all__ = ["FittedGaussian", "FittedSpike", "Prior", "SpikedLogNormal", "StandardNormal"]
+__all__ = ["FittedGaussian", "FittedSpike", "LadderPrior", "Prior", "SpikedLogNormal", "StandardNormal"]

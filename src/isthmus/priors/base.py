@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 from torch.distributions import Distribution
 
 from isthmus.core import Part
+
+if TYPE_CHECKING:
+    from isthmus.core import Composed
 
 
 class Prior(Part):
@@ -16,6 +20,9 @@ class Prior(Part):
     @abstractmethod
     def setup(self, latent_dim: int) -> None:
         """Create buffers and parameters for codes of this width."""
+
+    def attach(self, module: Composed) -> None:
+        """Learn of the model, once it is laid out. What is kept of it must not be registered as a part of the prior."""
 
     @abstractmethod
     def forward(self) -> Distribution:
