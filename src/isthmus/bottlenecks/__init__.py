@@ -9,6 +9,7 @@ from isthmus.bottlenecks.gaussian import DiagonalGaussian
 from isthmus.bottlenecks.hyperspherical import Hyperspherical
 from isthmus.bottlenecks.iaf import InverseAutoregressive
 from isthmus.bottlenecks.jumprelu import JumpReLU
+from isthmus.bottlenecks.ladder import LadderGaussian
 from isthmus.bottlenecks.nsf import NeuralSpline
 from isthmus.bottlenecks.rectified import Rectified
 from isthmus.bottlenecks.sparse import Sparse
@@ -26,6 +27,7 @@ __all__ = [
     "Hyperspherical",
     "InverseAutoregressive",
     "JumpReLU",
+    "LadderGaussian",
     "NeuralSpline",
     "Rectified",
     "Sparse",

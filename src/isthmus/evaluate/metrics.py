@@ -11,6 +11,7 @@ import torch
 from isthmus.data.info import describe_data
 from isthmus.data.streams import AnyRows, chunks
 from isthmus.engines.engine import engine_of
+from isthmus.evaluate.bounds import common_noise, draw
 from isthmus.terms import kl_per_latent
 
 if TYPE_CHECKING:
@@ -79,16 +80,21 @@ def psnr(mse: float, info: DataInfo) -> float:
 
 
 def divergences(estimator: BaseAutoencoder, X: AnyRows) -> np.ndarray:
-    """KL of each latent's posterior from the prior, in nats, of shape (n, latent_dim)."""
-    from isthmus.models.inference import by_batch
+    """KL of each latent's posterior from the prior, in nats, of shape (n, latent_dim).
+
+    Where latents depend on each other, of each given those before it, averaged over draws.
+    """
+    from isthmus.models.inference import SCORE_DRAWS, by_batch, device_of
 
     module = engine_of(estimator.module_)
+    layered = hasattr(module.bottleneck, "ladder")
+    noise = common_noise(SCORE_DRAWS, module.bottleneck.latent_dim_).to(device_of(module)) if layered else None
 
     def per_latent(x: torch.Tensor) -> torch.Tensor:
         q, prior = module.encode(x).q, module.prior()
-        closed = None if q is None else kl_per_latent(q, prior)
+        closed = None if q is None else kl_per_latent(q, prior, None if noise is None else draw(q, noise))
         if closed is None:
             raise TypeError("only a Gaussian posterior and prior have a divergence per latent")
-        return closed
+        return closed if noise is None else closed.mean(0)
 
-    return by_batch(module, X, per_latent)
+    return by_batch(module, X, per_latent, copies=1 if noise is None else len(noise))

@@ -6,6 +6,7 @@ from isthmus.priors.fitted import FittedGaussian
 from isthmus.priors.flow import FlowPrior
 from isthmus.priors.flow_matching import FlowMatching
 from isthmus.priors.gaussian_mixture import FittedMixture
+from isthmus.priors.ladder import LadderPrior
 from isthmus.priors.mixture import MixturePrior
 from isthmus.priors.mixtures import Mixture
 from isthmus.priors.sphere import UniformSphere
@@ -25,6 +26,7 @@ __all__ = [
     "FittedSpike",
     "FlowMatching",
     "FlowPrior",
+    "LadderPrior",
     "Mixture",
     "MixturePrior",
     "Prior",
