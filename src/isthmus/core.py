@@ -170,6 +170,7 @@ class Composed(nn.Module):
         self.bottleneck.attach(self.network)
         for term in self.terms.values():
             cast("Term", term).setup(info, latent_dim)
+        self.prior.attach(self)
         return self.lay_out()
 
     def lay_out(self) -> Composed:

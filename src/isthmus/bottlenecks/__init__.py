@@ -3,23 +3,31 @@
 from isthmus.bottlenecks.base import Bottleneck
 from isthmus.bottlenecks.batch_topk import BatchTopK
 from isthmus.bottlenecks.deterministic import Deterministic
+from isthmus.bottlenecks.fsq import FSQ
 from isthmus.bottlenecks.gated import Gated
 from isthmus.bottlenecks.gaussian import DiagonalGaussian
 from isthmus.bottlenecks.jumprelu import JumpReLU
+from isthmus.bottlenecks.quantised import Quantised
 from isthmus.bottlenecks.rectified import Rectified
+from isthmus.bottlenecks.residual_quantised import ResidualQuantised
 from isthmus.bottlenecks.sparse import Sparse
 from isthmus.bottlenecks.topk import TopK
 from isthmus.bottlenecks.unit_variance import UnitVariance
+from isthmus.bottlenecks.vector_quantised import VectorQuantised
 
 __all__ = [
+    "FSQ",
     "BatchTopK",
     "Bottleneck",
     "Deterministic",
     "DiagonalGaussian",
     "Gated",
     "JumpReLU",
+    "Quantised",
     "Rectified",
+    "ResidualQuantised",
     "Sparse",
     "TopK",
     "UnitVariance",
+    "VectorQuantised",
 ]

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from torch import Tensor
 from torch.distributions import Distribution
 
-from isthmus.core import Part
+from isthmus.core import Composed, Part
 
 
 class Prior(Part):
@@ -16,6 +16,12 @@ class Prior(Part):
     @abstractmethod
     def setup(self, latent_dim: int) -> None:
         """Create buffers and parameters for codes of this width."""
+
+    def attach(self, module: Composed) -> None:
+        """Make use of the model, which has just been set up: of its encoder, or of what it knows of the data.
+
+        A prior that keeps the model must hide it from PyTorch, or every parameter would appear twice.
+        """
 
     @abstractmethod
     def forward(self) -> Distribution:

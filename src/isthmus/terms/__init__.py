@@ -1,6 +1,7 @@
 """Costs."""
 
 from isthmus.terms.base import Term
+from isthmus.terms.commitment import Commitment
 from isthmus.terms.consistency import NeighbourConsistency
 from isthmus.terms.contribution import Contribution
 from isthmus.terms.dead import DeadLatents
@@ -21,6 +22,7 @@ __all__ = [
     "L0",
     "L1",
     "NLL",
+    "Commitment",
     "Contribution",
     "DeadLatents",
     "FiringRate",
