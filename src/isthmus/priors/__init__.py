@@ -14,6 +14,7 @@ from isthmus.priors.spiked import FittedSpike, SpikedLogNormal
 from isthmus.priors.spline_flow import FittedFlow
 from isthmus.priors.standard import StandardNormal
 from isthmus.priors.student_t import StudentTPrior
+from isthmus.priors.tokens import TokenDistribution, TokenPrior
 from isthmus.priors.two_stage import TwoStage
 from isthmus.priors.vamp import VampPrior
 
@@ -33,6 +34,8 @@ __all__ = [
     "SpikedLogNormal",
     "StandardNormal",
     "StudentTPrior",
+    "TokenDistribution",
+    "TokenPrior",
     "TwoStage",
     "UniformSphere",
     "VampPrior",
