@@ -4,8 +4,8 @@
     python benchmarks/mnist_likelihood.py binarized_mnist.npz --model iwae --n_draws 50 --epochs 200
     python benchmarks/mnist_likelihood.py binarized_mnist.npz --model vamp
 
-The file holds ``train``, ``valid`` and ``test``, rows of 784 bits packed into 98 bytes (Larochelle's split). Every model
-has 784-300-300-40 units unless told otherwise; a sixth of 60,000 rows, held out at random, chooses the epoch.
+The file holds ``train``, ``valid`` and ``test``, rows of 784 bits packed into 98 bytes (Larochelle's split). Models
+have 784-300-300-40 units unless told otherwise; a sixth of 60,000 rows, held out at random, chooses the epoch.
 """
 
 import argparse

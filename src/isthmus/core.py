@@ -227,7 +227,8 @@ class Composed(nn.Module):
         """The pass of a batch whose corruption is known, in the data's own units."""
         x_in = self.scaling(corrupted)
         code = self.bottleneck(self._features(x_in))
-        return Step(target, x_in, mask, code, self.decode(code.z), self.prior(), x, self)
+        p = self.likelihood(self.network.decode(code).float())
+        return Step(target, x_in, mask, code, p, self.prior(), x, self)
 
     def forward(self, x: Tensor, target: Tensor | None = None) -> dict[str, Tensor]:
         """Cost of every term, unweighted, each of shape (B,)."""

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from isthmus.core import Code, Part
+from isthmus.errors import ParameterError
 
 if TYPE_CHECKING:
     from isthmus.networks import Network
@@ -28,6 +29,11 @@ class Bottleneck(Part):
     mean_first: ClassVar[bool] = False
     """Whether the deterministic code is the first ``latent_dim`` features as they are."""
 
+    continuous: ClassVar[bool] = True
+    """Whether codes spread over their space: not mostly zeros, and not chosen from a list."""
+    has_spare: ClassVar[bool] = False
+    """Whether there are more latents than are needed, so that it is no bad sign if few of them vary with the data."""
+
     latent_dim_: int
     sampling: bool = False
     """Draw the code from its distribution while evaluating too, as when the validation loss is measured."""
@@ -37,7 +43,18 @@ class Bottleneck(Part):
         self.latent_dim_ = latent_dim
 
     def attach(self, network: Network) -> None:
-        """Make the networks, which have just been created, suit the code: shared or normalised weights, say."""
+        """Make the networks, which have just been created, suit the code: shared or normalised weights, say.
+
+        Raises
+        ------
+        ParameterError
+            The network cannot serve this bottleneck.
+        """
+        if network.only_with not in ("", type(self).__name__):
+            raise ParameterError(
+                f"a {type(network).__name__} has no place for the code of this model: it goes with the bottleneck "
+                f"{network.only_with} only; use another network"
+            )
 
     @property
     def n_features(self) -> int:

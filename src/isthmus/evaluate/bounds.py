@@ -70,8 +70,9 @@ def divergence(module: Composed, x: Tensor, noise: Tensor) -> Tensor:
 
 
 def _divergence(q: Distribution, prior: Distribution, z: Tensor) -> Tensor:
-    closed = kl_closed(q, prior)
-    return _over_draws(q.log_prob(z) - prior.log_prob(z)) if closed is None else closed
+    closed = kl_closed(q, prior, z)
+    found = q.log_prob(z) - prior.log_prob(z) if closed is None else closed
+    return _over_draws(found) if found.ndim > 1 else found
 
 
 def log_weights(module: Composed, x: Tensor, noise: Tensor) -> Tensor:

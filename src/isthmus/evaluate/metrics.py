@@ -11,6 +11,7 @@ import torch
 from isthmus.data.info import describe_data
 from isthmus.data.streams import AnyRows, chunks
 from isthmus.engines.engine import engine_of
+from isthmus.evaluate.bounds import common_noise, draw
 from isthmus.terms import kl_per_latent
 
 if TYPE_CHECKING:
@@ -25,11 +26,15 @@ METRICS = {
     "psnr": "pictures only: 10 log10(range² / mse) in decibels, range 255 for uint8, else that of the training data",
     "reconstruction_nll": "−log p(x | z = code) in nats per sample, at the deterministic code",
     "elbo": "evidence lower bound on log p(x), nats per sample (Kingma & Welling, 2014)",
-    "bits_per_dim": "−elbo / (values per sample · ln 2); for a deterministic code, of reconstruction_nll",
+    "bits_per_dim": "−elbo / (values per sample · ln 2); of discrete_bound, or else of reconstruction_nll, if there is none",
     "kl": "KL(q(z|x) ‖ p(z)), nats per sample",
     "active_units": "latents whose posterior mean varies over the rows by more than 0.01 (Burda et al., 2016)",
     "l0": "sparse codes: latents that are not zero, averaged over the rows",
     "dead_share": "sparse codes: share of the latents that are zero for every row",
+    "discrete_bound": "quantised codes: log p(x|z) + log P(z), a lower bound on log p(x), nats per sample",
+    "rate": "quantised codes: −log P(z) under the prior of the tokens, nats per sample: what the code takes to transmit",
+    "codebook_usage": "quantised codes: share of a codebook that some row uses, mean over the codebooks",
+    "perplexity": "quantised codes: exp(entropy) of how often each code is used, mean over the codebooks",
     "log_likelihood": "exact log p(x), nats per sample, where the model has one in closed form",
     "jacobian_norm": "‖∂z/∂x‖² of the code by the scaled input: squared derivatives, summed, mean over the rows",
 }
@@ -79,16 +84,21 @@ def psnr(mse: float, info: DataInfo) -> float:
 
 
 def divergences(estimator: BaseAutoencoder, X: AnyRows) -> np.ndarray:
-    """KL of each latent's posterior from the prior, in nats, of shape (n, latent_dim)."""
-    from isthmus.models.inference import by_batch
+    """KL of each latent's posterior from the prior, in nats, of shape (n, latent_dim).
+
+    Where latents depend on each other, of each given those before it, averaged over draws.
+    """
+    from isthmus.models.inference import SCORE_DRAWS, by_batch, device_of
 
     module = engine_of(estimator.module_)
+    layered = hasattr(module.bottleneck, "ladder")
+    noise = common_noise(SCORE_DRAWS, module.bottleneck.latent_dim_).to(device_of(module)) if layered else None
 
     def per_latent(x: torch.Tensor) -> torch.Tensor:
         q, prior = module.encode(x).q, module.prior()
-        closed = None if q is None else kl_per_latent(q, prior)
+        closed = None if q is None else kl_per_latent(q, prior, None if noise is None else draw(q, noise))
         if closed is None:
             raise TypeError("only a Gaussian posterior and prior have a divergence per latent")
-        return closed
+        return closed if noise is None else closed.mean(0)
 
-    return by_batch(module, X, per_latent)
+    return by_batch(module, X, per_latent, copies=1 if noise is None else len(noise))

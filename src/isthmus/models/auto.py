@@ -173,10 +173,16 @@ def _unet(info: DataInfo) -> UNet:
     return UNet(channels=(16, *(2 * n for n in _channels(info)))) if info.is_picture else UNet()
 
 
-def _channels(info: DataInfo) -> tuple[int, ...]:
-    """Channels of each stage that halves a picture, until 4 to 7 pixels remain."""
+def grid(info: DataInfo, code_channels: int | None = None) -> Conv:
+    """Convolutions alone, whose code is a grid of 5 to 8 positions along the shorter side of a picture."""
+    own = {} if code_channels is None else {"code_channels": code_channels}
+    return Conv(_channels(info, 8), width=None, norm="batch", **own) if info.is_picture else Conv(width=None)
+
+
+def _channels(info: DataInfo, most: int = 7) -> tuple[int, ...]:
+    """Channels of each stage that halves a picture, until at most so many pixels remain."""
     channels, side = [16], min(info.shape[:2]) // 2
-    while side > 7 and len(channels) < 6:
+    while side > most and len(channels) < 6:
         channels.append(min(2 * channels[-1], 256))
         side //= 2
     return tuple(channels)
@@ -188,5 +194,6 @@ _NETWORKS: dict[str, Callable[[DataInfo], Network]] = {
     "mlp": _mlp,
     "conv": _conv,
     "conv_pool": lambda info: _conv(info, pool="max"),
+    "conv_grid": grid,
     "unet": _unet,
 }

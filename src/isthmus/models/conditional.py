@@ -257,7 +257,7 @@ def _read_classes(y: Any, n: int) -> np.ndarray:
     return classes
 
 
-class ConditionalVAE(Conditional, VAE):
+class ConditionalVAE(Conditional, VAE):  # pyright: ignore[reportIncompatibleVariableOverride]
     """Variational autoencoder that is told the class of a sample, and can be asked for samples of one.
 
     With ``fit(X, y)`` the model learns p(x|z, y) and q(z|x, y) (Sohn et al., 2015, with the prior of Kingma et al.,
@@ -290,7 +290,7 @@ class ConditionalVAE(Conditional, VAE):
     name = "conditional_vae"
 
 
-class ConditionalIWAE(Conditional, IWAE):
+class ConditionalIWAE(Conditional, IWAE):  # pyright: ignore[reportIncompatibleVariableOverride]
     """Importance-weighted autoencoder that is told the class of a sample, and can be asked for samples of one.
 
     As a `ConditionalVAE`, with the tighter bound of an `IWAE`, of log p(x|y).

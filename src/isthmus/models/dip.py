@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import Any, ClassVar, Literal, Unpack
+from typing import Any, ClassVar, Literal, Unpack, cast
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -11,6 +11,7 @@ from isthmus.bottlenecks import DiagonalGaussian
 from isthmus.models.base import BaseAutoencoder, Shared
 from isthmus.priors import StandardNormal
 from isthmus.terms import KL, NLL, Decorrelation
+from isthmus.terms.moments import Kind
 
 
 class DIPVAE(BaseAutoencoder):
@@ -71,5 +72,5 @@ class DIPVAE(BaseAutoencoder):
     def recipe(self) -> dict[str, Any]:
         usual = 10.0 if self.of == "means" else 1.0
         ratio = usual if self.variance == "auto" else float(self.variance) / self.decorrelation
-        terms = [NLL(), KL(), Decorrelation(self.decorrelation, ratio, self.of)]
+        terms = [NLL(), KL(), Decorrelation(self.decorrelation, ratio, cast(Kind, self.of))]
         return {"bottleneck": DiagonalGaussian(), "prior": StandardNormal(), "terms": terms}

@@ -291,7 +291,8 @@ def _warn_of_identity(estimator: BaseAutoencoder, latent_dim: int, info: DataInf
 
 
 def _warn_of_collapse(estimator: BaseAutoencoder, latent_dim: int) -> None:
-    if estimator.module_.bottleneck.stochastic and estimator.active_units_ <= latent_dim // 10:
+    bottleneck = estimator.module_.bottleneck
+    if bottleneck.stochastic and estimator.active_units_ <= (0 if bottleneck.has_spare else latent_dim // 10):
         warnings.warn(
             f"the posterior has collapsed: {estimator.active_units_} of {latent_dim} latents vary with the data; try "
             "kl_warmup=0.5, a smaller beta, more epochs, or a likelihood with a learned scale",

@@ -28,7 +28,7 @@ class Shared(TypedDict, total=False):
     verbose: bool
 
 
-_SHARED_DOC = """network : "auto", "linear", "mlp", "conv", "conv_pool", "unet" or Network
+_SHARED_DOC = """network : "auto", "linear", "mlp", "conv", "conv_pool", "conv_grid", "unet" or Network
         Encoder and decoder. A name is sized by the data; an `isthmus.networks` object is taken as it is.
     likelihood : "auto", str or Likelihood
         p(x|z): "gaussian" (learned scale), "gaussian_per_feature", "l2" (fixed scale), "laplace", "bernoulli",

@@ -2,6 +2,7 @@
 
 from isthmus.terms.base import Term
 from isthmus.terms.capacity import Capacity
+from isthmus.terms.commitment import Commitment
 from isthmus.terms.consistency import NeighbourConsistency
 from isthmus.terms.contribution import Contribution
 from isthmus.terms.critic import AdversarialTerm, Critic, DensityRatio, Fooling
@@ -29,6 +30,7 @@ __all__ = [
     "NLL",
     "AdversarialTerm",
     "Capacity",
+    "Commitment",
     "Contribution",
     "Critic",
     "DeadLatents",

@@ -64,7 +64,7 @@ class Term(Part):
             given = ", ".join(map(repr, step.code.aux)) or "nothing"
             raise ParameterError(
                 f"{type(self).__name__} needs a bottleneck that gives {name!r} besides the code, and this one gives "
-                f"{given}; use it with a sparse bottleneck that suits it"
+                f"{given}; use it with a bottleneck that suits it"
             )
         return step.code.aux[name]
 

@@ -59,7 +59,7 @@ class Critic(Term, Paced):
             layers += [linear(n_in, n_out), activation("leaky_relu")]
         self.net = nn.Sequential(*layers, linear(self.hidden[-1], 1))
 
-    def paces(self) -> dict[nn.Parameter, float]:
+    def paces(self) -> dict[Tensor, float]:
         return dict.fromkeys(self.parameters(), self.pace)
 
     def log_ratio(self, z: Tensor) -> Tensor:

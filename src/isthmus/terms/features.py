@@ -45,7 +45,7 @@ class Judge(Term, Paced):
         self.body = _without_batches(module.network).make_encoder(module.event_shape, self.n_features)
         self.head = nn.Sequential(activation("leaky_relu"), linear(self.n_features, 1))
 
-    def paces(self) -> dict[nn.Parameter, float]:
+    def paces(self) -> dict[Tensor, float]:
         return dict.fromkeys(self.parameters(), self.pace)
 
     def features(self, x: Tensor) -> Tensor:
