@@ -6,6 +6,7 @@ from isthmus.bottlenecks.deterministic import Deterministic
 from isthmus.bottlenecks.gated import Gated
 from isthmus.bottlenecks.gaussian import DiagonalGaussian
 from isthmus.bottlenecks.jumprelu import JumpReLU
+from isthmus.bottlenecks.lipschitz import Lipschitz
 from isthmus.bottlenecks.rectified import Rectified
 from isthmus.bottlenecks.sparse import Sparse
 from isthmus.bottlenecks.topk import TopK
@@ -18,6 +19,7 @@ __all__ = [
     "DiagonalGaussian",
     "Gated",
     "JumpReLU",
+    "Lipschitz",
     "Rectified",
     "Sparse",
     "TopK",

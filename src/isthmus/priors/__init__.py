@@ -1,6 +1,6 @@
 """Densities of the code."""
 
-from isthmus.priors.afterwards import Afterwards, FittedPrior, fitted_prior, fitted_priors
+from isthmus.priors.afterwards import FittedPrior
 from isthmus.priors.base import Prior
 from isthmus.priors.fitted import FittedGaussian
 from isthmus.priors.flow_matching import FlowMatching
@@ -11,7 +11,6 @@ from isthmus.priors.standard import StandardNormal
 from isthmus.priors.two_stage import TwoStage
 
 __all__ = [
-    "Afterwards",
     "FittedFlow",
     "FittedGaussian",
     "FittedMixture",
@@ -22,6 +21,4 @@ __all__ = [
     "SpikedLogNormal",
     "StandardNormal",
     "TwoStage",
-    "fitted_prior",
-    "fitted_priors",
 ]

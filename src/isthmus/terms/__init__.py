@@ -1,9 +1,12 @@
 """Costs."""
 
 from isthmus.terms.base import Term
+from isthmus.terms.code_norm import CodeNorm
 from isthmus.terms.consistency import NeighbourConsistency
 from isthmus.terms.contribution import Contribution
 from isthmus.terms.dead import DeadLatents
+from isthmus.terms.decoder_l2 import DecoderL2
+from isthmus.terms.decoder_slope import DecoderSlope
 from isthmus.terms.firing_rate import FiringRate
 from isthmus.terms.gate import GateNLL
 from isthmus.terms.jacobian import Jacobian
@@ -21,8 +24,11 @@ __all__ = [
     "L0",
     "L1",
     "NLL",
+    "CodeNorm",
     "Contribution",
     "DeadLatents",
+    "DecoderL2",
+    "DecoderSlope",
     "FiringRate",
     "GateNLL",
     "Jacobian",
