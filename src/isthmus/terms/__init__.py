@@ -2,11 +2,14 @@
 
 from isthmus.terms.base import Term
 from isthmus.terms.capacity import Capacity
+from isthmus.terms.code_norm import CodeNorm
 from isthmus.terms.commitment import Commitment
 from isthmus.terms.consistency import NeighbourConsistency
 from isthmus.terms.contribution import Contribution
 from isthmus.terms.critic import AdversarialTerm, Critic, DensityRatio, Fooling
 from isthmus.terms.dead import DeadLatents
+from isthmus.terms.decoder_l2 import DecoderL2
+from isthmus.terms.decoder_slope import DecoderSlope
 from isthmus.terms.features import FeatureNLL, Judge, Realism
 from isthmus.terms.firing_rate import FiringRate
 from isthmus.terms.gate import GateNLL
@@ -30,10 +33,13 @@ __all__ = [
     "NLL",
     "AdversarialTerm",
     "Capacity",
+    "CodeNorm",
     "Commitment",
     "Contribution",
     "Critic",
     "DeadLatents",
+    "DecoderL2",
+    "DecoderSlope",
     "Decorrelation",
     "DensityRatio",
     "FeatureNLL",
