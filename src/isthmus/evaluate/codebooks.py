@@ -11,7 +11,7 @@ from isthmus.evaluate.bounds import log_prob
 
 
 def bound_rows(module: Composed, rows: AnyRows) -> np.ndarray:
-    """log p(x|z) + log P(z) at the code z of each row, in nats, of shape (n,), float32.
+    """Log p(x|z) + log P(z) at the code z of each row, in nats, of shape (n,), float32.
 
     A lower bound on log p(x) = log Σ P(z) p(x|z), of which it is the logarithm of one summand.
     """

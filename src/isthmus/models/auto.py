@@ -173,10 +173,10 @@ def _unet(info: DataInfo) -> UNet:
     return UNet(channels=(16, *(2 * n for n in _channels(info)))) if info.is_picture else UNet()
 
 
-def grid(info: DataInfo, code_channels: int | None = None) -> Conv:
+def grid(info: DataInfo, code_channels: int = 4) -> Conv:
     """Convolutions alone, whose code is a grid of 5 to 8 positions along the shorter side of a picture."""
-    own = {} if code_channels is None else {"code_channels": code_channels}
-    return Conv(_channels(info, 8), width=None, norm="batch", **own) if info.is_picture else Conv(width=None)
+    channels = _channels(info, 8) if info.is_picture else (16,)
+    return Conv(channels, width=None, norm="batch", code_channels=code_channels)
 
 
 def _channels(info: DataInfo, most: int = 7) -> tuple[int, ...]:

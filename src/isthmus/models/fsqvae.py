@@ -59,7 +59,8 @@ class FSQVAE(Discrete):
         self.levels = levels
 
     def recipe(self) -> dict[str, Any]:
-        return {"bottleneck": FSQ(self.levels), "prior": TokenPrior(), "terms": [NLL()]}
+        levels = "auto" if isinstance(self.levels, str) else tuple(self.levels)
+        return {"bottleneck": FSQ(levels), "prior": TokenPrior(), "terms": [NLL()]}
 
     def _token_width(self) -> int | None:
         return None if isinstance(self.levels, str) else len(self.levels)

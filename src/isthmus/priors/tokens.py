@@ -65,13 +65,13 @@ class TokenDistribution(Distribution):
         return self.quantiser.vectors(self.sample_tokens(shape.numel())).reshape(*shape, -1)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """log P of the tokens of codes (..., latent_dim), in nats and in float64; see `Quantised.find`."""
+        """Log P of the tokens of codes (..., latent_dim), in nats and in float64; see `Quantised.find`."""
         found = self.quantiser.find(value.reshape(-1, value.shape[-1]))
         return self.log_prob_of_tokens(found).reshape(value.shape[:-1])
 
     @torch.no_grad()
     def log_prob_of_tokens(self, tokens: Tensor) -> Tensor:
-        """log P of tokens (n, n_tokens, depth), a probability mass in nats, of shape (n,)."""
+        """Log P of tokens (n, n_tokens, depth), a probability mass in nats, of shape (n,)."""
         # In float64 no row depends on its batch in any digit that is left of it in float32.
         exact = {name: tensor.double() for name, tensor in self.network.state_dict().items()}
         sequences = tokens.flatten(1)
@@ -83,11 +83,11 @@ class TokenDistribution(Distribution):
 
 
 class TokenPrior(Prior):
-    """P(tokens) of a `isthmus.bottlenecks.Quantised` code: a small causal transformer (after van den Oord et al., 2017).
+    """P(tokens) of a quantised code: a small causal transformer (after van den Oord et al., 2017, section 4.1).
 
     It is fitted once training is over, to the codes of the training set, of which a tenth is held out. It predicts each
-    token from those before it, in the order in which they lie in the code; of a residual quantiser all depths of a token
-    follow each other. As the encoder is deterministic, log p(x|z) + log P(z) is a lower bound on log p(x).
+    token from those before it, in the order in which they lie in the code; of a residual quantiser all depths of a
+    token follow each other. As the encoder is deterministic, log p(x|z) + log P(z) is a lower bound on log p(x).
 
     Parameters
     ----------
