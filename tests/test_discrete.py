@@ -215,12 +215,11 @@ LEVELS = st.lists(st.integers(2, 9), min_size=1, max_size=4).map(tuple)
 
 
 @settings(deadline=None, max_examples=30)
-@given(LEVELS, st.integers(1, 3), st.integers(0, 2**31 - 1))
-def test_fsq_rounds_to_its_levels_and_numbers_them(levels, n_tokens, seed):
-    torch.manual_seed(seed)
+@given(LEVELS, st.integers(1, 3))
+def test_fsq_rounds_to_its_levels_and_numbers_them(levels, n_tokens):
     made = FSQ(levels)
     made.setup(len(levels) * n_tokens)
-    code = made(100 * torch.randn(200, len(levels) * n_tokens).tanh() ** 3)
+    code = made(torch.linspace(-8, 8, 500)[:, None].expand(-1, len(levels) * n_tokens))
     values = made.cut(code.z)
     for i, n in enumerate(levels):
         allowed = torch.tensor([(j - n // 2) / (n // 2) for j in range(n)])
@@ -433,8 +432,8 @@ def test_usage_of_codes():
     [
         (np.zeros((3, 2), int), r"shape \(n, 8\), and these are int64 of shape \(3, 2\)"),
         (np.zeros((3, 8)), "whole numbers"),
-        (np.full((3, 8), 128), "from 0 to 127, and these are from 128 to 128"),
-        (np.full((3, 8), -1), "from 0 to 127"),
+        (np.full((3, 8), 64), "from 0 to 63, and these are from 64 to 64"),
+        (np.full((3, 8), -1), "from 0 to 63"),
         (np.zeros((0, 8), int), "these are none"),
     ],
 )

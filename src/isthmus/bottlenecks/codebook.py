@@ -73,7 +73,7 @@ class Codebook(nn.Module):
         return own_rows(tokens), own_rows(vectors)
 
     def nearest(self, x: Tensor) -> Tensor:
-        """Number of the vector at the smallest Euclidean distance from each of x (..., dim); of equal ones the first."""
+        """Number of the vector that is nearest to each of x, of shape (..., dim); of equal vectors the first."""
         far = self.distances(x)
         # Rounding must not choose between vectors that are equal, as there are if samples are.
         largest = x.double().square().sum(-1, keepdim=True) + self.vectors.double().square().sum(-1).amax()

@@ -32,7 +32,7 @@ class ResidualQuantised(Quantised):
         Codebooks.
     """
 
-    def __init__(self, n_codes: int = 64, token_dim: TokenDim = "auto", depth: int = 4) -> None:
+    def __init__(self, n_codes: int = 32, token_dim: TokenDim = "auto", depth: int = 4) -> None:
         super().__init__()
         self.n_codes = n_codes
         self.token_dim = token_dim

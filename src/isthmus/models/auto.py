@@ -4,6 +4,8 @@
 | --- | --- | --- |
 | ``latent_dim`` | any | half the number of values, at most 16 or the number of samples |
 | | ``network="unet"`` | all that passes from its encoder to its decoder |
+| | ``network="conv_grid"`` | 4 values at each position of the grid |
+| | quantised models | as many tokens of 4 values (`FSQVAE`: 3) as fit into a sample, at most 8 |
 | | sparse models | four times the number of values, at most 4,096 or the number of samples |
 | ``likelihood`` | every value 0 or 1 | Bernoulli |
 | | one-hot rows | categorical |
@@ -14,6 +16,7 @@
 | | pictures, under ``network="unet"`` | global: one mean and one scale |
 | | other tables | standard, column by column |
 | ``network`` | pictures with both sides at least 16 | convolutional, halved until 4 to 7 pixels remain, batch norm |
+| | the same, quantised models | convolutions alone, halved until 5 to 8 pixels remain, if ``latent_dim`` is "auto" |
 | | anything else | fully connected, two layers, 64 to 512 wide |
 | | sparse models | linear |
 | ``max_epochs`` | any | as many as make 5,000 steps, at least 10 and at most 500 |

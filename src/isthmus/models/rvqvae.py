@@ -66,7 +66,7 @@ class ResidualVQVAE(Discrete):
         n_codes: int = 32,
         depth: int = 4,
         token_dim: int | Literal["auto"] = "auto",
-        commitment: float = 0.25,
+        commitment: float = 10.0,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(latent_dim, **shared)
