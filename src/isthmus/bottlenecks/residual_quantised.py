@@ -17,7 +17,7 @@ _MOST_VALUES = 1 << 24
 
 
 class ResidualQuantised(Quantised):
-    """Each token is a sum of vectors, one of each codebook, that are chosen in turn (Zeghidour et al., 2021, algorithm 1).
+    """Each token is a sum of vectors, one of each codebook, chosen in turn (Zeghidour et al., 2021, algorithm 1).
 
     The first codebook quantises the features, the next one what is left over, and so on: ``depth`` codebooks of K
     vectors make K^depth tokens. ``aux["distance"]`` is that of `VectorQuantised`, summed over the codebooks too.
@@ -32,7 +32,7 @@ class ResidualQuantised(Quantised):
         Codebooks.
     """
 
-    def __init__(self, n_codes: int = 64, token_dim: TokenDim = "auto", depth: int = 4) -> None:
+    def __init__(self, n_codes: int = 32, token_dim: TokenDim = "auto", depth: int = 4) -> None:
         super().__init__()
         self.n_codes = n_codes
         self.token_dim = token_dim
@@ -75,7 +75,9 @@ class ResidualQuantised(Quantised):
             if not missed.any():
                 break
             tokens[missed] = self._search(rows[missed], breadth)
-        return tokens
+        # Of equal vectors the first, whatever the search came upon.
+        firsts = [codebook.nearest(codebook.vectors) for codebook in self._books()]
+        return torch.stack([first[number] for first, number in zip(firsts, tokens.unbind(-1), strict=True)], -1)
 
     def _search(self, rows: Tensor, breadth: int) -> Tensor:
         """Tokens (n, depth) whose sums come nearest to rows (n, token_dim), found by a beam search."""
@@ -86,8 +88,8 @@ class ResidualQuantised(Quantised):
         n, k = len(rows), self.n_codes
         left, tokens = rows[:, None], torch.zeros(n, 1, 0, dtype=torch.int64, device=rows.device)
         for codebook in self._books():
-            far = codebook.distances(left) + left.square().sum(-1, keepdim=True)
-            best = far.flatten(1).topk(min(breadth, far[0].numel()), largest=False).indices
+            far = codebook.distances(left).flatten(1)
+            best = far.topk(min(breadth, far[0].numel()), largest=False).indices
             parent, number = best // k, best % k
             left = left.take_along_dim(parent[..., None], 1) - codebook.vectors[number]
             tokens = torch.cat([tokens.take_along_dim(parent[..., None], 1), number[..., None]], -1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -26,6 +26,8 @@ class Discrete(BaseAutoencoder):
     """Base of the models whose code is made of tokens. Registers no model of its own."""
 
     prevents_identity = True
+    usual_width: ClassVar[int] = WIDEST
+    """Values of a token, where neither they nor the width of the code are given."""
     sampling = "tokens drawn one after the other from a small transformer that was fitted to them, then decoded"
 
     def wish(self, name: str, info: DataInfo) -> Any:
@@ -33,9 +35,9 @@ class Discrete(BaseAutoencoder):
         if name == "network" and isinstance(value, str):
             fits = self.latent_dim == "auto" and suits_convolutions(info)
             if value == "conv_grid" or (value == "auto" and fits):
-                return grid(info, self._given_width() or WIDEST)
+                return grid(info, self._given_width() or self.usual_width)
         if name == "latent_dim" and isinstance(value, str):
-            width = self._given_width() or WIDEST
+            width = self._given_width() or self.usual_width
             return width * max(1, min(_MOST_TOKENS, info.n_values // width))
         return value
 
