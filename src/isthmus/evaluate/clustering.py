@@ -95,7 +95,7 @@ def cluster(
         raise ParameterError(f"method must be one of {', '.join(map(repr, get_args(Method)))}, got {method!r}")
     if not 1 <= n_clusters <= len(codes):
         raise ParameterError(f"n_clusters must lie between 1 and the number of rows, {len(codes):,}, got {n_clusters}")
-    labels, shares = (_kmeans if method == "kmeans" else _mixture)(codes, n_clusters, random_state)
+    labels, shares = (_kmeans if method == "kmeans" else fit_mixture)(codes, n_clusters, random_state)
     # The order of the clusters is otherwise that of a random start.
     order = np.argsort(-np.bincount(labels, minlength=n_clusters), kind="stable")
     labels = np.argsort(order)[labels]
@@ -111,7 +111,8 @@ def _kmeans(codes: np.ndarray, n_clusters: int, random_state: Any) -> tuple[np.n
     return KMeans(n_clusters, n_init=_KMEANS_STARTS, random_state=random_state).fit_predict(codes), None
 
 
-def _mixture(codes: np.ndarray, n_clusters: int, random_state: Any) -> tuple[np.ndarray, np.ndarray]:
+def fit_mixture(codes: np.ndarray, n_clusters: int, random_state: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Label of every code, and the share (n, n_clusters) that each component of a Gaussian mixture has in it."""
     from sklearn.mixture import GaussianMixture
 
     # A full covariance for each cluster wants a few rows for each latent.

@@ -11,6 +11,7 @@ from isthmus.terms.kl import KL, kl_closed, kl_divergence, kl_per_latent
 from isthmus.terms.l0 import L0
 from isthmus.terms.l1 import L1
 from isthmus.terms.masked import MaskedNLL
+from isthmus.terms.mixture_kl import MixtureKL
 from isthmus.terms.nested import NestedNLL
 from isthmus.terms.nll import NLL
 from isthmus.terms.seen import SeenNLL
@@ -27,6 +28,7 @@ __all__ = [
     "GateNLL",
     "Jacobian",
     "MaskedNLL",
+    "MixtureKL",
     "NeighbourConsistency",
     "NestedNLL",
     "SeenNLL",

@@ -16,7 +16,7 @@ def kl_per_latent(q: Distribution, prior: Distribution) -> Tensor | None:
     None unless both are Gaussians with diagonal covariance. Source: Kingma & Welling (2014), appendix B,
     for a general mean and scale of the prior.
     """
-    if not (_is_diagonal_gaussian(q) and _is_diagonal_gaussian(prior)):
+    if not (is_diagonal_gaussian(q) and is_diagonal_gaussian(prior)):
         return None
     ratio = (q.stddev / prior.stddev) ** 2
     shift = ((q.mean - prior.mean) / prior.stddev) ** 2
@@ -41,7 +41,8 @@ def kl_divergence(q: Distribution, prior: Distribution, z: Tensor) -> Tensor:
     return q.log_prob(z) - prior.log_prob(z) if closed is None else closed
 
 
-def _is_diagonal_gaussian(distribution: Distribution) -> bool:
+def is_diagonal_gaussian(distribution: Distribution) -> bool:
+    """Whether it is one, of independent latents."""
     return isinstance(distribution, Independent) and isinstance(distribution.base_dist, Normal)
 
 
