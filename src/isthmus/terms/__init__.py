@@ -19,6 +19,7 @@ from isthmus.terms.kl import KL, kl_closed, kl_divergence, kl_per_latent
 from isthmus.terms.l0 import L0
 from isthmus.terms.l1 import L1
 from isthmus.terms.masked import MaskedNLL
+from isthmus.terms.mixture_kl import MixtureKL
 from isthmus.terms.moments import Decorrelation, MeanDiscrepancy
 from isthmus.terms.nested import NestedNLL
 from isthmus.terms.nll import NLL
@@ -27,10 +28,6 @@ from isthmus.terms.total_correlation import TotalCorrelation
 from isthmus.terms.walkback import Walkback
 
 __all__ = [
-    "KL",
-    "L0",
-    "L1",
-    "NLL",
     "AdversarialTerm",
     "Capacity",
     "CodeNorm",
@@ -49,8 +46,13 @@ __all__ = [
     "ImportanceWeighted",
     "Jacobian",
     "Judge",
+    "KL",
+    "L0",
+    "L1",
     "MaskedNLL",
     "MeanDiscrepancy",
+    "MixtureKL",
+    "NLL",
     "NeighbourConsistency",
     "NestedNLL",
     "Realism",
