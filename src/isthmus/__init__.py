@@ -27,6 +27,7 @@ from isthmus.errors import (
 )
 
 if TYPE_CHECKING:
+    from isthmus.comparison import compare
     from isthmus.engines.settings import inference
     from isthmus.models import models
     from isthmus.runs import load
@@ -52,6 +53,7 @@ __all__ = [
     "ParzenWarning",
     "RunError",
     "Trainer",
+    "compare",
     "inference",
     "load",
     "models",
@@ -60,6 +62,7 @@ __all__ = [
 
 _HOME = {
     "Trainer": "isthmus.training",
+    "compare": "isthmus.comparison",
     "inference": "isthmus.engines.settings",
     "load": "isthmus.runs",
     "models": "isthmus.models",
