@@ -24,6 +24,7 @@ from isthmus.errors import (
     ParameterError,
     ParzenWarning,
     RunError,
+    SharedRowsWarning,
 )
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ __all__ = [
     "ParameterError",
     "ParzenWarning",
     "RunError",
+    "SharedRowsWarning",
     "Trainer",
     "compare",
     "inference",
