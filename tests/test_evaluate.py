@@ -9,7 +9,7 @@ import pytest
 from sklearn.datasets import load_iris
 
 import isthmus
-from isthmus import VAE, Autoencoder, DataError, LinearAutoencoder, ParameterError, SharedRowsWarning
+from isthmus import VAE, Autoencoder, DataError, LinearAutoencoder, ParameterError, SharedRowsWarning, Trainer
 from isthmus.cli import main
 from isthmus.data import load
 from isthmus.evaluate.catalogue import EXTRAS, FLOORED, GROUPS, grouped, quantity
@@ -108,6 +108,17 @@ def test_rows_that_are_in_both_sets_are_warned_about():
     with pytest.warns(SharedRowsWarning, match="120 of 120 rows of the data are rows of the reference too"):
         found = fitted().evaluate(SHAPES, reference=SHAPES, extractor="pixels")
     assert found["fid_floor"] < 1e-6
+
+
+def test_data_that_are_read_on_demand_give_the_same_numbers(tmp_path):
+    np.save(tmp_path / "train.npy", TRAIN.X)
+    np.save(tmp_path / "test.npy", SHAPES.X)
+    paths = str(tmp_path / "test.npy"), str(tmp_path / "train.npy")
+    model = VAE(2, max_epochs=1, trainer=Trainer(memory_limit=1e-6), random_state=0).fit(paths[1])
+    streamed = model.evaluate(paths[0], SHAPES.y, factors=SHAPES.factors, reference=paths[1])
+    held = model.evaluate(SHAPES.X, SHAPES.y, factors=SHAPES.factors, reference=TRAIN.X)
+    assert streamed == pytest.approx(held)
+    assert streamed.extractor.digest == held.extractor.digest
 
 
 def test_a_saved_extractor_is_used_as_it_is(tmp_path):

@@ -95,7 +95,7 @@ def metrics() -> str:
 
 
 def extras(group: str) -> str:
-    """Keys of `evaluate` that need labels ("representation"), factors ("disentanglement") or a reference ("samples")."""
+    """Keys of `evaluate` that need labels ("representation"), factors ("disentanglement") or reference ("samples")."""
     from isthmus.evaluate.catalogue import GROUPS
 
     rows = [[f"`{key}`", known.better or "", known.meaning] for key, known in GROUPS[group].items()]
