@@ -24,9 +24,11 @@ from isthmus.errors import (
     ParameterError,
     ParzenWarning,
     RunError,
+    SharedRowsWarning,
 )
 
 if TYPE_CHECKING:
+    from isthmus.comparison import compare
     from isthmus.engines.settings import inference
     from isthmus.models import models
     from isthmus.runs import load
@@ -51,7 +53,9 @@ __all__ = [
     "ParameterError",
     "ParzenWarning",
     "RunError",
+    "SharedRowsWarning",
     "Trainer",
+    "compare",
     "inference",
     "load",
     "models",
@@ -60,6 +64,7 @@ __all__ = [
 
 _HOME = {
     "Trainer": "isthmus.training",
+    "compare": "isthmus.comparison",
     "inference": "isthmus.engines.settings",
     "load": "isthmus.runs",
     "models": "isthmus.models",
