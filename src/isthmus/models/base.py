@@ -24,6 +24,7 @@ from isthmus.errors import DataError, ParameterError, RunError
 from isthmus.evaluate.metrics import evaluate
 from isthmus.likelihoods import Likelihood
 from isthmus.models.auto import Choice
+from isthmus.models.estimating import Estimating
 from isthmus.models.explorable import Explorable
 from isthmus.models.fitting import Fit, fit_module
 from isthmus.models.inference import (
@@ -56,7 +57,7 @@ def _is_stochastic(estimator: BaseAutoencoder) -> bool:
     )
 
 
-class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class BaseAutoencoder(Explorable, Estimating, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Base of every variant. A subclass is a recipe: its parameters, and the parts that they pick.
 
     A subclass defines ``name`` (its name on the command line), ``__init__`` (which passes ``**shared`` on) and
