@@ -9,15 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from isthmus.errors import (
+    BelowEntropyWarning,
     CollapseWarning,
     CompileError,
     DataError,
     DataSourceError,
     DataTypeError,
+    DependentRowsError,
     DivergedError,
     ExportError,
     IsthmusError,
     IsthmusWarning,
+    LikelihoodWarning,
     LostProcessError,
     MissingExtraError,
     OvercompleteWarning,
@@ -38,15 +41,18 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BelowEntropyWarning",
     "CollapseWarning",
     "CompileError",
     "DataError",
     "DataSourceError",
     "DataTypeError",
+    "DependentRowsError",
     "DivergedError",
     "ExportError",
     "IsthmusError",
     "IsthmusWarning",
+    "LikelihoodWarning",
     "LostProcessError",
     "MissingExtraError",
     "OvercompleteWarning",

@@ -12,6 +12,7 @@ from isthmus.errors import IsthmusError, LostProcessError
 _COMMANDS = {
     "fit": ("isthmus.commands.fit", "train a model on data and save it as a run folder"),
     "sweep": ("isthmus.commands.sweep", "search for good parameters of a model, by many trials"),
+    "fit_prior": ("isthmus.commands.fit_prior", "fit a density to the codes of a run, for better samples"),
     "encode": ("isthmus.commands.use", "codes of data"),
     "reconstruct": ("isthmus.commands.use", "encode and decode data"),
     "denoise": ("isthmus.commands.use", "restore noisy data"),
