@@ -9,7 +9,7 @@ import pytest
 from sklearn.datasets import load_iris
 
 import isthmus
-from isthmus import VAE, Autoencoder, DataError, LinearAutoencoder, ParameterError
+from isthmus import VAE, Autoencoder, DataError, LinearAutoencoder, ParameterError, SharedRowsWarning, Trainer
 from isthmus.cli import main
 from isthmus.data import load
 from isthmus.evaluate.catalogue import EXTRAS, FLOORED, GROUPS, grouped, quantity
@@ -83,7 +83,7 @@ def test_numbers_are_those_of_the_functions():
 def test_every_model_has_every_group(cls):
     X, y = load_iris(return_X_y=True)
     model = cls(2, max_epochs=2, random_state=0).fit(X)
-    found = model.evaluate(X, y, factors=np.rint(X), reference=X)
+    found = model.evaluate(X, y, factors=np.rint(X), reference=X + 0.01)
     assert found.keys() >= EXTRAS.keys() - {"mig_chen"}
     assert found.keys() - EXTRAS.keys() == model.evaluate(X).keys()
     assert np.isfinite(list(found.values())).all()
@@ -98,10 +98,27 @@ def test_a_variant_adds_numbers_of_its_own():
 def test_data_frames_and_flat_pictures():
     frame = load_iris(as_frame=True)
     model = VAE(2, max_epochs=1, random_state=0).fit(frame.data)
-    assert "fid" in model.evaluate(frame.data, frame.target, reference=frame.data)
+    assert "fid" in model.evaluate(frame.data, frame.target, reference=frame.data + 0.01)
     flat = SHAPES.X.reshape(len(SHAPES.X), -1)
     model = Autoencoder(2, image_shape=(8, 8), max_epochs=1, random_state=0).fit(flat)
-    assert model.evaluate(flat, reference=flat).extractor.shape == (8, 8)
+    assert model.evaluate(flat, reference=TRAIN.X.reshape(len(TRAIN.X), -1)).extractor.shape == (8, 8)
+
+
+def test_rows_that_are_in_both_sets_are_warned_about():
+    with pytest.warns(SharedRowsWarning, match="120 of 120 rows of the data are rows of the reference too"):
+        found = fitted().evaluate(SHAPES, reference=SHAPES, extractor="pixels")
+    assert found["fid_floor"] < 1e-6
+
+
+def test_data_that_are_read_on_demand_give_the_same_numbers(tmp_path):
+    np.save(tmp_path / "train.npy", TRAIN.X)
+    np.save(tmp_path / "test.npy", SHAPES.X)
+    paths = str(tmp_path / "test.npy"), str(tmp_path / "train.npy")
+    model = VAE(2, max_epochs=1, trainer=Trainer(memory_limit=1e-6), random_state=0).fit(paths[1])
+    streamed = model.evaluate(paths[0], SHAPES.y, factors=SHAPES.factors, reference=paths[1])
+    held = model.evaluate(SHAPES.X, SHAPES.y, factors=SHAPES.factors, reference=TRAIN.X)
+    assert streamed == pytest.approx(held)
+    assert streamed.extractor.digest == held.extractor.digest
 
 
 def test_a_saved_extractor_is_used_as_it_is(tmp_path):

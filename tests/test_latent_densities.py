@@ -25,9 +25,8 @@ from isthmus.priors import (
     FlowMatching,
     StandardNormal,
     TwoStage,
-    fitted_prior,
-    fitted_priors,
 )
+from isthmus.priors.afterwards import fitted_prior, fitted_priors
 from isthmus.runs import PARAMS
 
 X = load_digits().images[:200]

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
+from scipy.spatial.distance import cdist
 
 from isthmus import DataError
 from isthmus.evaluate.extractor import Extractor
@@ -112,13 +113,18 @@ def test_kernel_distance_has_the_expectation_of_the_kernel():
 
 def test_neighbours_of_a_hand_made_set():
     real = np.array([[0.0], [1.0], [2.0], [10.0]])
-    np.testing.assert_array_equal(kth_distance(real, 1), [1, 1, 1, 8])
-    np.testing.assert_array_equal(kth_distance(real, 2), [2, 1, 2, 9])
+    np.testing.assert_allclose(kth_distance(real, 1), [1, 1, 1, 8])
+    np.testing.assert_allclose(kth_distance(real, 2), [2, 1, 2, 9])
     # Regions for k = 1: real [−1, 3] and [2, 18]; made {−5, −4, 0.5, 50} is [−6, −3], [−4, 5] and [0.5, 99.5].
     made = np.array([[-5.0], [-4.0], [0.5], [50.0]])
     assert precision_recall(real, made, k=1) == (1 / 4, 1)
     # 0.5 lies in the balls about 0 and 1, the others in none.
     assert density_coverage(real, made, k=1) == (2 / 4, 2 / 4)
+
+
+def test_distances_are_those_of_scipy_far_from_the_origin():
+    rows = RNG(0).normal(size=(60, 5)) + 1e3
+    np.testing.assert_allclose(kth_distance(rows, 4), np.sort(cdist(rows, rows), axis=1)[:, 4], rtol=1e-9)
 
 
 def test_neighbours_tell_collapse_from_copies_and_from_noise():

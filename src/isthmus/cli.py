@@ -20,6 +20,7 @@ _COMMANDS = {
     "chain": ("isthmus.commands.chain", "the Markov chain of a denoising model, and whether it has converged"),
     "score": ("isthmus.commands.use", "log-likelihood of each row, in nats"),
     "evaluate": ("isthmus.commands.evaluate", "every metric that applies"),
+    "compare": ("isthmus.commands.compare", "several runs on the same data, side by side"),
     "traverse": ("isthmus.commands.explore", "walk along latents, or along an attribute such as a smile"),
     "interpolate": ("isthmus.commands.explore", "walk from one row to another"),
     "cluster": ("isthmus.commands.explore", "group rows by their codes"),

@@ -28,8 +28,7 @@ from isthmus.explore.attributes import MOST_ATTRIBUTES, restore_attributes
 from isthmus.files import atomic_write, read_json, read_tensors, write_json, write_tensors
 from isthmus.models.auto import Choice
 from isthmus.networks import Scaling
-from isthmus.priors import FittedPrior, fitted_prior
-from isthmus.priors.afterwards import Afterwards
+from isthmus.priors.afterwards import Afterwards, FittedPrior, fitted_prior
 from isthmus.processes import is_writer
 from isthmus.training.checkpoint import restore_module
 from isthmus.training.trainer import Trainer

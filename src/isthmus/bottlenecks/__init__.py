@@ -11,6 +11,7 @@ from isthmus.bottlenecks.hyperspherical import Hyperspherical
 from isthmus.bottlenecks.iaf import InverseAutoregressive
 from isthmus.bottlenecks.jumprelu import JumpReLU
 from isthmus.bottlenecks.ladder import LadderGaussian
+from isthmus.bottlenecks.lipschitz import Lipschitz
 from isthmus.bottlenecks.nsf import NeuralSpline
 from isthmus.bottlenecks.quantised import Quantised
 from isthmus.bottlenecks.rectified import Rectified
@@ -33,6 +34,7 @@ __all__ = [
     "InverseAutoregressive",
     "JumpReLU",
     "LadderGaussian",
+    "Lipschitz",
     "NeuralSpline",
     "Quantised",
     "Rectified",

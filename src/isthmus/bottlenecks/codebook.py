@@ -13,6 +13,8 @@ _MEMORY = 100
 # A code is dead if it is used less than this share of what it were if all were used equally.
 _DEAD = 0.1
 _SMOOTHING = 1e-4
+# Of the largest squared norms, what differences of distances in float64 are good for.
+_ROUNDING = 1e-13
 
 
 class Codebook(nn.Module):
@@ -71,19 +73,17 @@ class Codebook(nn.Module):
         return own_rows(tokens), own_rows(vectors)
 
     def nearest(self, x: Tensor) -> Tensor:
-        """Number of the vector at the smallest Euclidean distance from each of x, of shape (..., dim)."""
-        return self.distances(x).argmin(-1)
+        """Number of the vector that is nearest to each of x, of shape (..., dim); of equal vectors the first."""
+        far = self.distances(x)
+        # Rounding must not choose between vectors that are equal, as there are if samples are.
+        largest = x.double().square().sum(-1, keepdim=True) + self.vectors.double().square().sum(-1).amax(0)
+        return (far <= far.amin(-1, keepdim=True) + _ROUNDING * largest).byte().argmax(-1)
 
     def distances(self, x: Tensor) -> Tensor:
-        """Squared distances of x (..., dim) to the vectors, (..., K), each less the squared norm of x."""
-        # bfloat16 could not tell near vectors apart.
-        if torch.is_autocast_enabled(x.device.type):
-            with torch.autocast(x.device.type, enabled=False):
-                return self._distances(x)
-        return self._distances(x)
-
-    def _distances(self, x: Tensor) -> Tensor:
-        return self.vectors.square().sum(-1) - 2 * x @ self.vectors.T
+        """Squared distances of x (..., dim) to the vectors, (..., K)."""
+        # In float64, which autocast leaves alone: in bfloat16 near vectors could not be told apart.
+        x, vectors = x.double(), self.vectors.double()
+        return x.square().sum(-1, keepdim=True) + vectors.square().sum(-1) - 2 * x @ vectors.T
 
     @torch.no_grad()
     def revive(self, x: Tensor, luck: Tensor) -> None:
@@ -105,11 +105,11 @@ class Codebook(nn.Module):
     def learn(self, x: Tensor, tokens: Tensor) -> None:
         """Update the running means with features (N, dim) and the numbers of their codes (N,)."""
         self.n_steps += 1
-        rate = 1 / self.n_steps.clamp(max=_MEMORY)
-        hits = one_hot(tokens, self.n_codes).T.to(x.dtype) / len(x)
+        # Where a vector began counts as one batch.
+        rate = 1 / (self.n_steps + 1).clamp(max=_MEMORY)
+        hits = one_hot(tokens, self.n_codes).T.double() / len(x)
         self.share += rate * (hits.sum(1) - self.share)
-        with torch.autocast(x.device.type, enabled=False):
-            self.total += rate * (hits @ x - self.total)
+        self.total += rate * (hits @ x.double() - self.total)
         whole, little = self.share.sum(), _SMOOTHING / self.n_codes
         smoothed = (self.share + little) / (whole + _SMOOTHING) * whole
         self.vectors.copy_(self.total / smoothed[:, None])

@@ -16,8 +16,10 @@ Levels = tuple[int, ...] | Literal["auto"]
 _MARGIN = 1e-3
 # A distribution over them has weights for each.
 _MOST_CODES = 1 << 16
-# Of the widths that a token can have by itself: about 2^3 to 2^10 codes (Mentzer et al., 2024, table 1).
-_USUAL: dict[int, tuple[int, ...]] = {1: (8,), 2: (8, 8), 3: (8, 6, 5), 4: (8, 5, 5, 5)}
+# 2^3, 2^6 and about 2^8 codes, the last as Mentzer et al. (2024), table 1, have it.
+_USUAL: dict[int, tuple[int, ...]] = {1: (8,), 2: (8, 8), 3: (8, 6, 5)}
+FSQ_WIDEST = max(_USUAL)
+"""Values that a token stands for at most, where that is left open."""
 
 
 class FSQ(Quantised):
@@ -30,8 +32,8 @@ class FSQ(Quantised):
     Parameters
     ----------
     levels : tuple of int or "auto"
-        Levels of each value of a token, at least 2. "auto": (8, 5, 5, 5), or (8, 6, 5), (8, 8) or (8,) if the width of
-        the code is no multiple of 4, 3 or 2.
+        Levels of each value of a token, at least 2. "auto": (8, 6, 5), or (8, 8) or (8,) if the width of the code
+        is no multiple of 3 or of 2.
     """
 
     reach: Tensor
@@ -62,7 +64,7 @@ class FSQ(Quantised):
 
     def _levels(self, latent_dim: int) -> tuple[int, ...]:
         if isinstance(self.levels, str):
-            return _USUAL[largest_divisor(latent_dim)]
+            return _USUAL[largest_divisor(latent_dim, FSQ_WIDEST)]
         if len(self.levels) == 0:
             raise ParameterError("levels must hold at least one number, got none")
         return tuple(int(n) for n in self.levels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import cast
 
 import torch
@@ -17,7 +18,7 @@ _MOST_VALUES = 1 << 24
 
 
 class ResidualQuantised(Quantised):
-    """Each token is a sum of vectors, one of each codebook, that are chosen in turn (Zeghidour et al., 2021, algorithm 1).
+    """Each token is a sum of vectors, one of each codebook, chosen in turn (Zeghidour et al., 2021, algorithm 1).
 
     The first codebook quantises the features, the next one what is left over, and so on: ``depth`` codebooks of K
     vectors make K^depth tokens. ``aux["distance"]`` is that of `VectorQuantised`, summed over the codebooks too.
@@ -32,7 +33,7 @@ class ResidualQuantised(Quantised):
         Codebooks.
     """
 
-    def __init__(self, n_codes: int = 64, token_dim: TokenDim = "auto", depth: int = 4) -> None:
+    def __init__(self, n_codes: int = 32, token_dim: TokenDim = "auto", depth: int = 4) -> None:
         super().__init__()
         self.n_codes = n_codes
         self.token_dim = token_dim
@@ -46,21 +47,19 @@ class ResidualQuantised(Quantised):
         return largest_divisor(latent_dim) if isinstance(self.token_dim, str) else self.token_dim
 
     def quantise(self, rows: Tensor) -> Quantisation:
-        left, z, distance = rows, torch.zeros_like(rows), rows.new_zeros(len(rows))
-        chosen = []
+        left, chosen, added, distances = rows, [], [], []
         for codebook in self._books():
             tokens, vectors = codebook(left)
-            left, z = left - vectors, z + vectors
-            distance = distance + left.square().sum((-2, -1))
+            left = left - vectors
             chosen.append(tokens)
-        return Quantisation(torch.stack(chosen, -1), z, rows, distance)
+            added.append(vectors)
+            distances.append(left.square().sum((-2, -1)))
+        return Quantisation(torch.stack(chosen, -1), reduce(torch.add, added), rows, torch.stack(distances).sum(0))
 
     def look_up(self, tokens: Tensor) -> Tensor:
         # In the order in which `quantise` adds them up, so that the sum has the same bits.
-        z = torch.zeros(*tokens.shape[:-1], self.token_dim_, device=tokens.device)
-        for codebook, number in zip(self._books(), tokens.unbind(-1), strict=True):
-            z = z + codebook.vectors[number]
-        return z
+        books = zip(self._books(), tokens.unbind(-1), strict=True)
+        return reduce(torch.add, [codebook.vectors[number] for codebook, number in books])
 
     def find(self, z: Tensor) -> Tensor:
         """Tokens (n, n_tokens, depth) that add up to codes (n, latent_dim): the nearest found, if none does exactly.
@@ -75,7 +74,9 @@ class ResidualQuantised(Quantised):
             if not missed.any():
                 break
             tokens[missed] = self._search(rows[missed], breadth)
-        return tokens
+        # Of equal vectors the first, whatever the search came upon.
+        firsts = [codebook.nearest(codebook.vectors) for codebook in self._books()]
+        return torch.stack([first[number] for first, number in zip(firsts, tokens.unbind(-1), strict=True)], -1)
 
     def _search(self, rows: Tensor, breadth: int) -> Tensor:
         """Tokens (n, depth) whose sums come nearest to rows (n, token_dim), found by a beam search."""
@@ -86,8 +87,8 @@ class ResidualQuantised(Quantised):
         n, k = len(rows), self.n_codes
         left, tokens = rows[:, None], torch.zeros(n, 1, 0, dtype=torch.int64, device=rows.device)
         for codebook in self._books():
-            far = codebook.distances(left) + left.square().sum(-1, keepdim=True)
-            best = far.flatten(1).topk(min(breadth, far[0].numel()), largest=False).indices
+            far = codebook.distances(left).flatten(1)
+            best = far.topk(min(breadth, far[0].numel()), largest=False).indices
             parent, number = best // k, best % k
             left = left.take_along_dim(parent[..., None], 1) - codebook.vectors[number]
             tokens = torch.cat([tokens.take_along_dim(parent[..., None], 1), number[..., None]], -1)

@@ -23,7 +23,7 @@ class VectorQuantised(Quantised):
         Values of a token. "auto": the largest number up to 4 that divides the width of the code.
     """
 
-    def __init__(self, n_codes: int = 256, token_dim: TokenDim = "auto") -> None:
+    def __init__(self, n_codes: int = 64, token_dim: TokenDim = "auto") -> None:
         super().__init__()
         self.n_codes = n_codes
         self.token_dim = token_dim

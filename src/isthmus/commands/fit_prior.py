@@ -33,7 +33,7 @@ def run(command: str, args: list[str]) -> int:
 
 
 def _known(kind: str) -> Any:
-    from isthmus.priors import fitted_priors
+    from isthmus.priors.afterwards import fitted_priors
 
     known = fitted_priors()
     if kind not in known:
@@ -44,7 +44,7 @@ def _known(kind: str) -> Any:
 
 
 def _overview() -> str:
-    from isthmus.priors import fitted_priors
+    from isthmus.priors.afterwards import fitted_priors
 
     lines = [f"  {name:<14} {summary(cls)}" for name, cls in sorted(fitted_priors().items())]
     return "\n".join(

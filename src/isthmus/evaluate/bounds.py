@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -118,15 +119,34 @@ def importance_weighted(module: Composed, x: Tensor, n_draws: int, noise: Callab
 
     It does not fall as k grows, and tends to log p(x). ``noise`` is a source as `own_noise` makes it.
     """
+    total = nothing(x)
+    for weights in weight_passes(module, x, n_draws, noise):
+        total = add_up(total, weights)
+    return total - math.log(n_draws)
+
+
+def weight_passes(module: Composed, x: Tensor, n_draws: int, noise: Callable[[int], Tensor]) -> Iterator[Tensor]:
+    """Log importance weights, as many draws at a time as memory allows: (k, B) each, float64."""
     per_pass = max(1, _most_draws(module, x) // _GROUP) * _GROUP
-    parts = []
     for start in range(0, n_draws, per_pass):
         k = min(per_pass, n_draws - start)
         drawn = noise(-(-k // _GROUP) * _GROUP)[:k]
-        parts.append(log_weights(module, x, drawn.to(x.device)).double())
-    # Row by row, so that no sum is split in another way for another number of rows.
-    total = torch.stack([weights.logsumexp(0) for weights in torch.cat(parts).T.contiguous()])
-    return total - torch.tensor(float(n_draws), dtype=torch.float64, device=x.device).log()
+        yield log_weights(module, x, drawn.to(x.device)).double()
+
+
+def nothing(x: Tensor) -> Tensor:
+    """Logarithm of an empty sum for each row, of shape (B,), float64."""
+    return torch.full((len(x),), -math.inf, dtype=torch.float64, device=x.device)
+
+
+def add_up(total: Tensor, weights: Tensor) -> Tensor:
+    """Logarithm (B,) of a sum that goes on with exp(weights), of shape (k, B).
+
+    Always by 16 draws of a row, so that no sum is split in another way for another number of rows in memory.
+    """
+    for group in weights.split(_GROUP):
+        total = torch.logaddexp(total, group.T.contiguous().logsumexp(1))
+    return total
 
 
 def log_prob(module: Composed, x: Tensor, z: Tensor) -> Tensor:

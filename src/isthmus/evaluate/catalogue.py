@@ -66,9 +66,7 @@ _SAMPLES = {
     "kid": Quantity("kernel distance of the features, cubic kernel, unbiased (Bińkowski et al., 2018)", "lower"),
     "precision": Quantity("share of samples that lie among the data, k = 3 (Kynkäänniemi et al., 2019)", "higher"),
     "recall": Quantity("share of the data that lies among the samples, k = 3 (Kynkäänniemi et al., 2019)", "higher"),
-    "density": Quantity(
-        "how densely data lie about the samples, k = 5; about 1 is ideal (Naeem et al., 2020)", "higher"
-    ),
+    "density": Quantity("how densely data lie about the samples, k = 5; ideally 1 (Naeem et al., 2020)"),
     "coverage": Quantity("share of the data with a sample close by, k = 5 (Naeem et al., 2020)", "higher"),
 }
 

@@ -103,7 +103,7 @@ def cluster(
     if method == "kmeans":
         labels, shares = kmeans(codes, n_clusters, random_state), None
     else:
-        labels, shares = _mixture(codes, n_clusters, random_state)
+        labels, shares = fit_mixture(codes, n_clusters, random_state)
     # The order of the clusters is otherwise that of a random start.
     order = np.argsort(-np.bincount(labels, minlength=n_clusters), kind="stable")
     labels = np.argsort(order)[labels]
@@ -120,7 +120,8 @@ def kmeans(codes: np.ndarray, n_clusters: int, random_state: Any) -> np.ndarray:
     return KMeans(n_clusters, n_init=_KMEANS_STARTS, random_state=random_state).fit_predict(codes)
 
 
-def _mixture(codes: np.ndarray, n_clusters: int, random_state: Any) -> tuple[np.ndarray, np.ndarray]:
+def fit_mixture(codes: np.ndarray, n_clusters: int, random_state: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Label of every code, and the share (n, n_clusters) that each component of a Gaussian mixture has in it."""
     from sklearn.mixture import GaussianMixture
 
     # A full covariance for each cluster wants a few rows for each latent.

@@ -6,7 +6,10 @@ import numpy as np
 
 from isthmus.evaluate.factors import Factors
 
-_BATCH, _VOTES, _POINTS, _TEST_POINTS = 64, 800, 1000, 500
+VOTES, TEST_POINTS = 800, 500
+"""Tries that the scores are shares of."""
+
+_BATCH, _POINTS = 64, 1000
 _COLLAPSED = 0.05
 
 
@@ -49,10 +52,10 @@ def factor_vae_score(
         return 0.0
     scaled = codes[:, may_vote] / np.sqrt(variance[may_vote])
     groups = _rows_by_value(factors)
-    votes = np.array([_vote(scaled, groups, generator) for _ in range(2 * _VOTES)])
+    votes = np.array([_vote(scaled, groups, generator) for _ in range(2 * VOTES)])
     table = np.zeros((len(may_vote), len(groups)))
-    np.add.at(table, tuple(votes[:_VOTES].T), 1)
-    latent, factor = votes[_VOTES:].T
+    np.add.at(table, tuple(votes[:VOTES].T), 1)
+    latent, factor = votes[VOTES:].T
     return float(np.mean(table.argmax(1)[latent] == factor))
 
 
@@ -90,7 +93,7 @@ def beta_vae_score(codes: np.ndarray, factors: Factors, random_state: int = 0) -
     scaled = codes / np.where(spread > 0, spread, 1.0)
     groups = _rows_by_value(factors)
     points, answers = [], []
-    for _ in range(_POINTS + _TEST_POINTS):
+    for _ in range(_POINTS + TEST_POINTS):
         k = generator.randint(len(groups))
         first, second = _pairs(groups[k], factors.values[:, k], generator)
         points.append(np.abs(scaled[first] - scaled[second]).mean(0))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from isthmus.errors import DataError
-
-_GROUPS = 10
+from isthmus.evaluate.jackknife import GROUPS, jackknife
 
 
 def gaussian_distance(mean: np.ndarray, cov: np.ndarray, other_mean: np.ndarray, other_cov: np.ndarray) -> float:
@@ -71,17 +70,15 @@ def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def frechet_error(first: np.ndarray, second: np.ndarray) -> float:
-    """Standard error of `frechet_distance`, by the jackknife over ten groups of rows (Efron & Stein, 1981).
+    """Standard error of `frechet_distance`, by the jackknife over ten groups of rows.
 
     Parameters
     ----------
     first, second : ndarray of shape (n, d)
         Features, in no particular order, at least 20 rows of each.
     """
-    first, second = same_size(first, second, 2 * _GROUPS)
-    group = np.arange(len(first)) % _GROUPS
-    left_out = np.array([frechet_distance(first[group != g], second[group != g]) for g in range(_GROUPS)])
-    return float(np.sqrt((_GROUPS - 1) / _GROUPS * np.sum((left_out - left_out.mean()) ** 2)))
+    first, second = same_size(first, second, 2 * GROUPS)
+    return float(jackknife(lambda kept: frechet_distance(first[kept], second[kept]), len(first)))
 
 
 def same_size(first: np.ndarray, second: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
-from scipy.spatial.distance import cdist
 
 from isthmus.evaluate.frechet import same_size
 
 PRECISION_K, DENSITY_K = 3, 5
-_MOST_PAIRS = 1 << 22
+_MOST_PAIRS, _ROUNDING = 1 << 22, 1e-13
 
 
 def precision_recall(real: np.ndarray, made: np.ndarray, k: int = PRECISION_K) -> tuple[float, float]:
@@ -61,23 +62,31 @@ def density_coverage(real: np.ndarray, made: np.ndarray, k: int = DENSITY_K) -> 
 
 def kth_distance(rows: np.ndarray, k: int) -> np.ndarray:
     """Distance of every row (n, d) to its k-th nearest other row, of shape (n,)."""
-    found = []
-    for part in _parts(rows, len(rows)):
-        # The row itself is at distance 0, so the k-th of the others is number k from 0.
-        found.append(np.partition(cdist(part, rows), k, axis=1)[:, k])
-    return np.concatenate(found)
+    # The row itself is at distance 0, so the k-th of the others is number k from 0.
+    found = [np.partition(part, k, axis=1)[:, k] for part, _ in _squared_distances(rows, rows)]
+    return np.sqrt(np.concatenate(found))
 
 
 def _balls(centres: np.ndarray, radius: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """In how many balls each point lies, and which balls hold a point."""
     inside, covered = [], np.zeros(len(centres), dtype=bool)
-    for part in _parts(points, len(centres)):
-        within = cdist(part, centres) <= radius
+    for part, error in _squared_distances(points, centres):
+        within = part <= radius**2 + error
         inside.append(within.sum(1))
         covered |= within.any(0)
     return np.concatenate(inside), covered
 
 
-def _parts(rows: np.ndarray, n_others: int) -> list[np.ndarray]:
-    step = max(1, _MOST_PAIRS // n_others)
-    return [rows[start : start + step] for start in range(0, len(rows), step)]
+def _squared_distances(rows: np.ndarray, others: np.ndarray) -> Iterator[tuple[np.ndarray, float]]:
+    """Squared distances of some rows (n, d) at a time to all others (m, d), and how far they may be off by rounding.
+
+    By a product of matrices, about the middle of the others, which takes a tenth of the time of differences.
+    """
+    middle = others.mean(0)
+    rows, others = rows - middle, others - middle
+    lengths, own = (rows**2).sum(1), (others**2).sum(1)
+    error = _ROUNDING * float(max(lengths.max(), own.max()))
+    step = max(1, _MOST_PAIRS // len(others))
+    for start in range(0, len(rows), step):
+        part = slice(start, start + step)
+        yield np.maximum(lengths[part, None] + own - 2 * rows[part] @ others.T, 0), error

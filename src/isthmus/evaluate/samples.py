@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, get_args
 
 import numpy as np
 
-from isthmus.data.streams import AnyRows
-from isthmus.errors import DataError, ParameterError
+from isthmus.data.streams import AnyRows, chunks
+from isthmus.errors import DataError, ParameterError, SharedRowsWarning
 from isthmus.evaluate.extractor import Extractor, Name
 from isthmus.evaluate.frechet import frechet_distance, frechet_error
 from isthmus.evaluate.kernel import kernel_distance
 from isthmus.evaluate.neighbours import density_coverage, precision_recall
 
-MOST_ROWS, _FEWEST = 10_000, 20
+MOST_ROWS, _FEWEST, _CHUNK = 10_000, 20, 1024
 
 
 def compare_features(real: np.ndarray, made: np.ndarray) -> dict[str, float]:
@@ -61,6 +62,11 @@ def sample_quality(
     ------
     DataError
         There are fewer than 20 samples, or fewer rows than samples.
+
+    Warns
+    -----
+    SharedRowsWarning
+        Most of the test rows are training rows.
     """
     n = len(samples)
     for rows, what in ((test, "test"), (train, "training")):
@@ -69,11 +75,26 @@ def sample_quality(
     if n < _FEWEST:
         raise DataError(f"samples are compared by {_FEWEST} of each kind at least, and there are {n}")
     order = np.random.RandomState(random_state)
-    real, seen = (extractor.features(rows[_random_order(len(rows), n, order)]) for rows in (test, train))
+    drawn_test, drawn_train = (rows[_random_order(len(rows), n, order)] for rows in (test, train))
+    _warn_of_shared_rows(drawn_test, train)
+    real, seen = extractor.features(drawn_test), extractor.features(drawn_train)
     made = extractor.features(samples)
     floor = {f"{key}_floor": value for key, value in compare_features(real, seen).items()}
     floor["kid_floor_error"], floor["fid_floor_error"] = floor.pop("kid_error_floor"), floor.pop("fid_error_floor")
     return {"n_generated": float(n), **compare_features(real, made), **floor}
+
+
+def _warn_of_shared_rows(test: np.ndarray, train: AnyRows) -> None:
+    """Say so if most test rows are among the training rows: the floor is then near 0, and no measure of chance."""
+    seen = {row.tobytes() for chunk in chunks(train, _CHUNK) for row in np.asarray(chunk, dtype=np.float64)}
+    shared = sum(row.tobytes() in seen for row in np.asarray(test, dtype=np.float64))
+    if shared > len(test) / 2:
+        warnings.warn(
+            f"{shared:,} of {len(test):,} rows of the data are rows of the reference too, so that the floor is too "
+            "low; keep rows aside that the model has not seen",
+            SharedRowsWarning,
+            stacklevel=2,
+        )
 
 
 def _random_order(n: int, most: int, generator: np.random.RandomState) -> np.ndarray:

@@ -23,6 +23,7 @@ from isthmus.engines.engine import Engine, describe_engine, engine_of
 from isthmus.errors import DataError, ParameterError, RunError
 from isthmus.likelihoods import Likelihood
 from isthmus.models.auto import Choice
+from isthmus.models.estimating import Estimating
 from isthmus.models.evaluable import Evaluable
 from isthmus.models.explorable import Explorable
 from isthmus.models.fitting import Fit, fit_module
@@ -56,7 +57,9 @@ def _is_stochastic(estimator: BaseAutoencoder) -> bool:
     )
 
 
-class BaseAutoencoder(Explorable, Evaluable, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class BaseAutoencoder(
+    Explorable, Evaluable, Estimating, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     """Base of every variant. A subclass is a recipe: its parameters, and the parts that they pick.
 
     A subclass defines ``name`` (its name on the command line), ``__init__`` (which passes ``**shared`` on) and

@@ -81,11 +81,7 @@ class Densities:
         prior = _make(kind, options)
         if X is None:
             raise ParameterError("fit_prior needs the data whose codes are to be fitted: est.fit_prior(kind, X)")
-        samples = self._read(X)  # pyright: ignore[reportAttributeAccessIssue]
-        seed = check_random_state(random_state).randint(2**31 - 1)
-        fit_density(self.module_, prior, samples, seed)
-        reason = f"fitted to the codes of {len(samples):,} rows after the training"
-        self.choices_["prior"] = Choice(repr(prior), reason)
+        self._fit_density(prior, self._read(X), random_state)  # pyright: ignore[reportAttributeAccessIssue]
         return self
 
     def drop_prior(self) -> Densities:
@@ -95,6 +91,13 @@ class Densities:
             self.module_.prior = self.module_.prior.trained
             self.choices_.pop("prior", None)
         return self
+
+    def _fit_density(
+        self, prior: FittedPrior, samples: AnyRows, random_state: int | np.random.RandomState | None
+    ) -> None:
+        fit_density(self.module_, prior, samples, check_random_state(random_state).randint(2**31 - 1))
+        reason = f"fitted to the codes of {len(samples):,} rows after the training"
+        self.choices_["prior"] = Choice(repr(prior), reason)
 
 
 def fit_density(module: Composed, prior: FittedPrior, rows: AnyRows, seed: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from isthmus.bottlenecks import Quantised
 from isthmus.bottlenecks.quantised import WIDEST
 from isthmus.data.info import DataInfo
+from isthmus.data.streams import AnyRows
 from isthmus.errors import DataError
 from isthmus.evaluate.codebooks import bound_rows, usage
 from isthmus.models.auto import Choice, grid, suits_convolutions
@@ -26,6 +27,8 @@ class Discrete(BaseAutoencoder):
     """Base of the models whose code is made of tokens. Registers no model of its own."""
 
     prevents_identity = True
+    usual_width: ClassVar[int] = WIDEST
+    """Values of a token, where neither they nor the width of the code are given."""
     sampling = "tokens drawn one after the other from a small transformer that was fitted to them, then decoded"
 
     def wish(self, name: str, info: DataInfo) -> Any:
@@ -33,9 +36,9 @@ class Discrete(BaseAutoencoder):
         if name == "network" and isinstance(value, str):
             fits = self.latent_dim == "auto" and suits_convolutions(info)
             if value == "conv_grid" or (value == "auto" and fits):
-                return grid(info, self._given_width() or WIDEST)
+                return grid(info, self._given_width() or self.usual_width)
         if name == "latent_dim" and isinstance(value, str):
-            width = self._given_width() or WIDEST
+            width = self._given_width() or self.usual_width
             return width * max(1, min(_MOST_TOKENS, info.n_values // width))
         return value
 
@@ -69,10 +72,7 @@ class Discrete(BaseAutoencoder):
         -------
         T : ndarray of int64, shape (n, n_tokens), or (n, n_tokens, depth) if there are several codebooks
         """
-        samples = self._read(X)
-        engine, quantiser = self._engine, self._quantiser
-        found = by_batch(engine, samples, lambda x: quantiser(engine.features(x)).aux["tokens"])
-        return found[..., 0] if quantiser.depth == 1 else found
+        return self._tokens(self._read(X))
 
     def from_tokens(self, T: Any) -> np.ndarray:
         """Decode tokens, as `tokens` gives them: the mean of p(x|z), in the shape and units of the data.
@@ -110,14 +110,20 @@ class Discrete(BaseAutoencoder):
         """
         return bound_rows(self._engine, self._read(X, supported=True))
 
-    def evaluate(self, X: Any) -> dict[str, float]:
-        result = super().evaluate(X)
-        bound = float(self.score_samples(X).mean(dtype=np.float64))
-        used, perplexity = usage(self.tokens(X), self._quantiser.n_codes)
-        return result | {
+    def own_metrics(self, samples: AnyRows) -> dict[str, float]:
+        module = self._engine
+        bound = float(bound_rows(module, samples).mean(dtype=np.float64))
+        kept = by_batch(module, samples, lambda x: module.log_prob(x, module.code(x)))
+        used, perplexity = usage(self._tokens(samples), self._quantiser.n_codes)
+        return {
             "bits_per_dim": float(-bound / (self.info_.n_values * np.log(2))),
             "discrete_bound": bound,
-            "rate": -result["reconstruction_nll"] - bound,
+            "rate": float(kept.mean(dtype=np.float64)) - bound,
             "codebook_usage": float(used.mean()),
             "perplexity": float(perplexity.mean()),
         }
+
+    def _tokens(self, samples: AnyRows) -> np.ndarray:
+        engine, quantiser = self._engine, self._quantiser
+        found = by_batch(engine, samples, lambda x: quantiser(engine.features(x)).aux["tokens"])
+        return found[..., 0] if quantiser.depth == 1 else found

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, Unpack
 from sklearn.utils._param_validation import StrOptions
 
 from isthmus.bottlenecks import FSQ
+from isthmus.bottlenecks.fsq import FSQ_WIDEST
 from isthmus.models.base import BaseAutoencoder, Shared
 from isthmus.models.discrete import Discrete
 from isthmus.priors import TokenPrior
@@ -24,8 +25,8 @@ class FSQVAE(Discrete):
     latent_dim : int or "auto"
         Width of the code: number of tokens times the number of ``levels``. "auto": as for a `VQVAE`.
     levels : tuple of int or "auto"
-        Levels of each value of a token, at least 2 each. "auto": (8, 5, 5, 5), which makes 1,000 codes; (8, 6, 5),
-        (8, 8) or (8,) if ``latent_dim`` is no multiple of 4, 3 or 2.
+        Levels of each value of a token, at least 2 each. "auto": (8, 6, 5), which makes 240 codes; (8, 8) or (8,) if
+        ``latent_dim`` is no multiple of 3 or of 2. More data can feed more codes: (8, 5, 5, 5) makes 1,000.
     %(shared)s
 
     Attributes
@@ -43,6 +44,7 @@ class FSQVAE(Discrete):
     """
 
     name = "fsq"
+    usual_width = FSQ_WIDEST
     _parameter_constraints: ClassVar = {
         **BaseAutoencoder._parameter_constraints,
         "levels": ["array-like", StrOptions({"auto"})],
@@ -59,7 +61,8 @@ class FSQVAE(Discrete):
         self.levels = levels
 
     def recipe(self) -> dict[str, Any]:
-        return {"bottleneck": FSQ(self.levels), "prior": TokenPrior(), "terms": [NLL()]}
+        levels = "auto" if isinstance(self.levels, str) else tuple(self.levels)
+        return {"bottleneck": FSQ(levels), "prior": TokenPrior(), "terms": [NLL()]}
 
     def _token_width(self) -> int | None:
         return None if isinstance(self.levels, str) else len(self.levels)

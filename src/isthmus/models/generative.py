@@ -21,7 +21,7 @@ from isthmus.models.denoiser import Denoiser
 from isthmus.models.inference import batch_size, by_batch, device_of, score_rows
 from isthmus.models.inputs import restore_shape
 from isthmus.principal import Principal, leading
-from isthmus.priors import fitted_prior
+from isthmus.priors.afterwards import fitted_prior
 from isthmus.training.runtime import random_numbers
 
 STEPS = 100

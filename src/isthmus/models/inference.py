@@ -32,6 +32,9 @@ _MOST_VALUES_ELSEWHERE = 1 << 22
 MOST_ROWS = 512
 SCORE_DRAWS = 32
 
+Weigh = Callable[[Composed, Tensor, int, Callable[[int], Tensor]], Tensor]
+"""Function of a module, rows (B, *event), a number of draws, and their source: one value or more for each row."""
+
 
 @dataclass(frozen=True)
 class Posterior:
@@ -174,8 +177,13 @@ def _score_noise(module: Composed) -> Tensor:
     return common_noise(SCORE_DRAWS, module.bottleneck.noise_dim).to(device_of(module))
 
 
-def weigh_rows(module: Composed, rows: AnyRows, n_draws: int, seed: int) -> np.ndarray:
-    """`BaseAutoencoder.log_likelihood`: every row has noise of its own, which its number and the seed make."""
+def weigh_rows(
+    module: Composed, rows: AnyRows, n_draws: int, seed: int, function: Weigh = importance_weighted
+) -> np.ndarray:
+    """What a function makes of the importance weights of every row: `BaseAutoencoder.log_likelihood` by default.
+
+    Every row has noise of its own, which its number and the seed make.
+    """
     first = 0
 
     def weigh(x: Tensor) -> Tensor:
@@ -184,7 +192,7 @@ def weigh_rows(module: Composed, rows: AnyRows, n_draws: int, seed: int) -> np.n
 
         def weigh_block(x: Tensor) -> Tensor:
             noise = own_noise(seed, start, len(x), module.bottleneck.noise_dim)
-            return importance_weighted(module, x, n_draws, noise)
+            return function(module, x, n_draws, noise)
 
         return in_blocks(weigh_block)(x)
 

@@ -18,8 +18,8 @@ class ResidualVQVAE(Discrete):
     """Vector-quantised autoencoder with several codebooks, each for what the ones before it left over.
 
     Residual quantisation (Zeghidour et al., 2021): ``depth`` small codebooks take the place of one that would be far
-    too large to learn, for fine reconstructions; a prefix of them is a coarser code of the same sample. For the rest see
-    `VQVAE`.
+    too large to learn, for fine reconstructions; the first of them are a coarser code of the same sample. For the rest
+    see `VQVAE`.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class ResidualVQVAE(Discrete):
         n_codes: int = 32,
         depth: int = 4,
         token_dim: int | Literal["auto"] = "auto",
-        commitment: float = 0.25,
+        commitment: float = 10.0,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(latent_dim, **shared)

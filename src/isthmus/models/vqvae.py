@@ -33,7 +33,8 @@ class VQVAE(Discrete):
     token_dim : int or "auto"
         Values of a token. "auto": 4, or the largest smaller number that divides ``latent_dim``.
     commitment : float
-        Weight of the squared distance between the encoder's output and the vectors that stand for it.
+        Weight of the squared distance between the encoder's output and the vectors that stand for it. It weighs
+        against a likelihood in nats, summed over the values of a sample: where others average both, 0.25 is usual.
     %(shared)s
 
     Attributes
@@ -63,9 +64,9 @@ class VQVAE(Discrete):
         self,
         latent_dim: int | Literal["auto"] = "auto",
         *,
-        n_codes: int = 128,
+        n_codes: int = 64,
         token_dim: int | Literal["auto"] = "auto",
-        commitment: float = 0.25,
+        commitment: float = 10.0,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(latent_dim, **shared)

@@ -21,20 +21,23 @@ class ClassInMind(nn.Module):
         Classes that there are. Number ``n_classes`` itself stands for an unknown one.
     """
 
-    given: Tensor
+    given: Tensor | None = None
+    """Number of the class of all samples, (1,), or of each of them, (B,); None if it is unknown."""
 
     def __init__(self, n_classes: int) -> None:
         super().__init__()
         self.n_classes = n_classes
-        self.register_buffer("given", torch.full((1,), n_classes), persistent=False)
 
-    def forward(self, n: int) -> Tensor:
-        """Indicators of the class for ``n`` rows, (n, n_classes + 1): of one class for all, or of one for each sample.
+    def forward(self, rows: Tensor) -> Tensor:
+        """Indicators of the class for each row, (n, n_classes + 1), in the format of the rows.
 
         The rows may be draws for the samples: of all of them once, then of all of them again.
         """
-        known = one_hot(self.given, self.n_classes + 1).float()
-        return known.repeat(n // len(known), 1)
+        given = self.given
+        if given is None:
+            given = torch.full((1,), self.n_classes, device=rows.device)
+        known = one_hot(given, self.n_classes + 1).to(rows.dtype)
+        return known.repeat(len(rows) // len(known), 1)
 
 
 class AddClass(nn.Module):
@@ -45,7 +48,7 @@ class AddClass(nn.Module):
         self.mind = mind
 
     def forward(self, h: Tensor) -> Tensor:
-        return torch.cat([h, self.mind(len(h)).to(h.dtype)], dim=1)
+        return torch.cat([h, self.mind(h)], dim=1)
 
 
 class Conditioned(Network):
@@ -92,7 +95,7 @@ class Conditioned(Network):
         return nn.Sequential(AddClass(self.mind), *decoder)
 
     @contextmanager
-    def told(self, labels: Tensor) -> Iterator[None]:
+    def told(self, labels: Tensor | None) -> Iterator[None]:
         """Let the samples inside the block be of these classes: one for all, (1,), or one for each, (B,)."""
         before = self.mind.given
         self.mind.given = labels

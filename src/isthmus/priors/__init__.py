@@ -1,6 +1,6 @@
 """Densities of the code."""
 
-from isthmus.priors.afterwards import Afterwards, FittedPrior, fitted_prior, fitted_priors
+from isthmus.priors.afterwards import FittedPrior
 from isthmus.priors.base import Prior
 from isthmus.priors.fitted import FittedGaussian
 from isthmus.priors.flow import FlowPrior
@@ -19,7 +19,6 @@ from isthmus.priors.two_stage import TwoStage
 from isthmus.priors.vamp import VampPrior
 
 __all__ = [
-    "Afterwards",
     "FittedFlow",
     "FittedGaussian",
     "FittedMixture",
@@ -39,6 +38,4 @@ __all__ = [
     "TwoStage",
     "UniformSphere",
     "VampPrior",
-    "fitted_prior",
-    "fitted_priors",
 ]

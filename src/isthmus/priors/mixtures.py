@@ -77,12 +77,9 @@ def gaussian_log_prob_of_each(value: Tensor, mean: Tensor, std: Tensor) -> Tenso
     """Log density of values (..., d) under K Gaussians with these means and deviations (K, d), of shape (..., K).
 
     The squares are multiplied out, so that all pairs come from two matrix products, Σ z²/σ² and Σ z μ/σ². Their
-    difference loses digits where z is far from 0 by the scale of a component; float64 has them to lose, and z is taken
-    from the middle of the components.
+    difference loses digits where z is far from 0 by the scale of a component; float64 has them to lose.
     """
-    mean, std = widened(mean), widened(std)
-    centre = mean.detach().mean(0)
-    z, mean = widened(value) - centre, mean - centre
+    z, mean, std = widened(value), widened(mean), widened(std)
     precision = std.reciprocal().square()
     squares = z.square() @ precision.T - 2 * z @ (mean * precision).T + (mean.square() * precision).sum(-1)
     return -0.5 * (squares + mean.shape[-1] * math.log(2 * math.pi)) - std.log().sum(-1)

@@ -89,7 +89,7 @@ class Layer(nn.Module):
         self.widen, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
     def forward(self, x: Tensor, past: Past | None = None) -> tuple[Tensor, Past]:
-        """What (n, places, width) becomes, and keys and values to pass on with the next place, if that is the only one."""
+        """What (n, places, width) becomes, and the keys and values that a single further place needs of the past."""
         heads = self.attend(self.norms[0](x)).unflatten(-1, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
         query, key, value = heads.unbind(0)
         if past is not None:

@@ -15,8 +15,8 @@ _FEWEST = 100
 _HELD_OUT = 10
 _BATCH = 64
 _RATE, _DECAY, _CLIP = 3e-3, 0.05, 1.0
-# Passes over the data, and the steps that these may come to.
-_PASSES, _MOST_STEPS, _WARM_UP = 25, 1500, 0.1
+# Passes over the data, and the steps and the tokens that these may come to.
+_PASSES, _MOST_STEPS, _MOST_TOKENS, _WARM_UP = 25, 1500, 3_000_000, 0.1
 # How often the held-out part is looked at, and how often it may be no better than before.
 _LOOKS, _PATIENCE = 40, 4
 
@@ -44,7 +44,7 @@ def frequencies(tokens: Tensor, depth: int, n_codes: int) -> Tensor:
     Smoothed towards all places of its kind, and these towards all tokens alike, each with the weight of as many tokens
     as there are different ones (Witten & Bell, 1991), so that nothing is impossible.
     """
-    n, n_places = tokens.shape
+    n_places = tokens.shape[1]
     places = torch.arange(n_places, device=tokens.device)
     flat = (tokens + n_codes * places).flatten()
     counts = torch.bincount(flat, minlength=n_places * n_codes).reshape(n_places, n_codes).double()
@@ -59,7 +59,7 @@ def _smoothed(counts: Tensor, towards: Tensor) -> Tensor:
 
 
 def _train(network: TokenNetwork, train: Tensor, held: Tensor) -> None:
-    n_steps = min(_MOST_STEPS, _PASSES * -(-len(train) // _BATCH))
+    n_steps = min(_MOST_STEPS, _MOST_TOKENS // (_BATCH * network.n_places), _PASSES * -(-len(train) // _BATCH))
     optimizer = torch.optim.AdamW(network.parameters(), betas=(0.9, 0.95), weight_decay=_DECAY, fused=True)
     best, kept, waited = _mean_nll(network, held), _weights(network), 0
     for step, batch in enumerate(islice(_batches(train), n_steps), 1):

@@ -83,11 +83,11 @@ class TokenDistribution(Distribution):
 
 
 class TokenPrior(Prior):
-    """P(tokens) of a `isthmus.bottlenecks.Quantised` code: a small causal transformer (after van den Oord et al., 2017).
+    """P(tokens) of a quantised code: a small causal transformer (after van den Oord et al., 2017, section 4.1).
 
     It is fitted once training is over, to the codes of the training set, of which a tenth is held out. It predicts each
-    token from those before it, in the order in which they lie in the code; of a residual quantiser all depths of a token
-    follow each other. As the encoder is deterministic, log p(x|z) + log P(z) is a lower bound on log p(x).
+    token from those before it, in the order in which they lie in the code; of a residual quantiser all depths of a
+    token follow each other. As the encoder is deterministic, log p(x|z) + log P(z) is a lower bound on log p(x).
 
     Parameters
     ----------

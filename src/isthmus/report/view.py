@@ -66,7 +66,7 @@ class View:
     @property
     def sampling(self) -> str:
         """How samples are drawn."""
-        from isthmus.priors import fitted_prior
+        from isthmus.priors.afterwards import fitted_prior
 
         fitted = fitted_prior(self.estimator.module_)
         if fitted is None:

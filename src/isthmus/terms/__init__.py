@@ -2,11 +2,14 @@
 
 from isthmus.terms.base import Term
 from isthmus.terms.capacity import Capacity
+from isthmus.terms.code_norm import CodeNorm
 from isthmus.terms.commitment import Commitment
 from isthmus.terms.consistency import NeighbourConsistency
 from isthmus.terms.contribution import Contribution
 from isthmus.terms.critic import AdversarialTerm, Critic, DensityRatio, Fooling
 from isthmus.terms.dead import DeadLatents
+from isthmus.terms.decoder_l2 import DecoderL2
+from isthmus.terms.decoder_slope import DecoderSlope
 from isthmus.terms.features import FeatureNLL, Judge, Realism
 from isthmus.terms.firing_rate import FiringRate
 from isthmus.terms.gate import GateNLL
@@ -16,6 +19,7 @@ from isthmus.terms.kl import KL, kl_closed, kl_divergence, kl_per_latent
 from isthmus.terms.l0 import L0
 from isthmus.terms.l1 import L1
 from isthmus.terms.masked import MaskedNLL
+from isthmus.terms.mixture_kl import MixtureKL
 from isthmus.terms.moments import Decorrelation, MeanDiscrepancy
 from isthmus.terms.nested import NestedNLL
 from isthmus.terms.nll import NLL
@@ -30,10 +34,13 @@ __all__ = [
     "NLL",
     "AdversarialTerm",
     "Capacity",
+    "CodeNorm",
     "Commitment",
     "Contribution",
     "Critic",
     "DeadLatents",
+    "DecoderL2",
+    "DecoderSlope",
     "Decorrelation",
     "DensityRatio",
     "FeatureNLL",
@@ -45,6 +52,7 @@ __all__ = [
     "Judge",
     "MaskedNLL",
     "MeanDiscrepancy",
+    "MixtureKL",
     "NeighbourConsistency",
     "NestedNLL",
     "Realism",

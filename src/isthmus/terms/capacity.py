@@ -40,7 +40,7 @@ class Capacity(Term):
         self.growth = growth
 
     def setup(self, info: DataInfo, latent_dim: int) -> None:
-        self.register_buffer("allowed", torch.zeros(()), persistent=False)
+        self.register_buffer("allowed", torch.zeros(()))
 
     def advance(self, progress: float) -> None:
         self.allowed.fill_(self.capacity * min(1.0, progress / self.growth) if self.growth else self.capacity)

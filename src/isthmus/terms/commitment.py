@@ -21,7 +21,7 @@ class Commitment(Term):
 
     name = "commitment"
 
-    def __init__(self, weight: float = 0.25) -> None:
+    def __init__(self, weight: float = 10.0) -> None:
         super().__init__(weight)
 
     def forward(self, step: Step) -> Tensor:

@@ -21,7 +21,7 @@ def kl_per_latent(q: Distribution, prior: Distribution, z: Tensor | None = None)
     """
     if z is not None and hasattr(q, "kl"):
         return q.kl(prior, z)  # pyright: ignore[reportAttributeAccessIssue]
-    if not (_is_diagonal_gaussian(q) and _is_diagonal_gaussian(prior)):
+    if not (is_diagonal_gaussian(q) and is_diagonal_gaussian(prior)):
         return None
     ratio = (q.stddev / prior.stddev) ** 2
     shift = ((q.mean - prior.mean) / prior.stddev) ** 2
@@ -55,13 +55,14 @@ def require_gaussian(q: Distribution | None, what: str) -> Distribution:
     ParameterError
         It is something else, or there is none.
     """
-    if q is None or not _is_diagonal_gaussian(q):
+    if q is None or not is_diagonal_gaussian(q):
         kind = "a deterministic one" if q is None else f"{type(q).__name__}"
         raise ParameterError(f"{what} needs a Gaussian posterior with diagonal covariance, and this code has {kind}")
     return q
 
 
-def _is_diagonal_gaussian(distribution: Distribution) -> bool:
+def is_diagonal_gaussian(distribution: Distribution) -> bool:
+    """Whether it is one, of independent latents."""
     return isinstance(distribution, Independent) and isinstance(distribution.base_dist, Normal)
 
 
