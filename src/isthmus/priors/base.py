@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
+from typing import ClassVar
 
 from torch import Tensor
 from torch.distributions import Distribution
@@ -12,6 +14,11 @@ from isthmus.core import Composed, Part
 
 class Prior(Part):
     """p(z), as a module that returns a distribution with event shape (latent_dim,)."""
+
+    has_density: ClassVar[bool] = True
+    """Whether its distribution has ``log_prob``; one without can only be drawn from."""
+    support: ClassVar[str] = "space"
+    """Where its codes lie: in all of "space", on the "sphere", or "any": wherever the posterior's do."""
 
     @abstractmethod
     def setup(self, latent_dim: int) -> None:
@@ -26,6 +33,9 @@ class Prior(Part):
     @abstractmethod
     def forward(self) -> Distribution:
         """The prior distribution."""
+
+    def start(self, rows: Callable[[int], Tensor]) -> None:
+        """Make use of training samples before training: ``rows(n)`` gives at most n of them, (n, *event)."""
 
     def fit(self, codes: Tensor) -> None:
         """Learn from the training set's codes, of shape (n, latent_dim), once training is over."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 from torch.func import functional_call
 
-from isthmus.bottlenecks import Quantised
+from isthmus.bottlenecks.quantised import Quantised
 from isthmus.core import Composed
 from isthmus.errors import ParameterError
 from isthmus.priors.base import Prior
