@@ -182,7 +182,8 @@ def test_every_model_has_a_space_of_its_own(name, data):
     space = plan(isthmus.models()[name](), data).space
     assert all(len(set(dimension.examples)) > 1 for dimension in space.values())
     # A code that costs nothing is as wide as one lets it be.
-    assert ("latent_dim" in space) == (name in ("vae", "linear") and n_values > 1)
+    wide = name in ("vae", "linear") or (name == "ladder" and data is not FACES)  # of large pictures it has its own
+    assert ("latent_dim" in space) == (wide and n_values > 1)
 
 
 def test_what_a_user_has_set_is_left_alone():
@@ -224,9 +225,9 @@ def test_training_makes_every_metric_better(name):
 
 
 def test_every_metric_of_evaluate_has_a_direction():
-    up = {"elbo", "log_likelihood", "r2", "psnr", "active_units"}
+    up = {"elbo", "log_likelihood", "r2", "active_units", "mutual_information"}
     info = fitted(1).info_
-    for key in METRICS.keys() - {"n_samples", "psnr"}:
+    for key in METRICS.keys() - {"n_samples", "psnr", "ssim"}:
         assert choose_metric(key, VAE(), info).direction == ("maximize" if key in up else "minimize")
 
 
