@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from isthmus.bottlenecks import Quantised
 from isthmus.bottlenecks.quantised import WIDEST
 from isthmus.data.info import DataInfo
+from isthmus.data.streams import AnyRows
 from isthmus.errors import DataError
 from isthmus.evaluate.codebooks import bound_rows, usage
 from isthmus.models.auto import Choice, grid, suits_convolutions
@@ -71,10 +72,8 @@ class Discrete(BaseAutoencoder):
         -------
         T : ndarray of int64, shape (n, n_tokens), or (n, n_tokens, depth) if there are several codebooks
         """
-        samples = self._read(X)
-        engine, quantiser = self._engine, self._quantiser
-        found = by_batch(engine, samples, lambda x: quantiser(engine.features(x)).aux["tokens"])
-        return found[..., 0] if quantiser.depth == 1 else found
+        found = self._tokens(self._read(X))
+        return found[..., 0] if self._quantiser.depth == 1 else found
 
     def from_tokens(self, T: Any) -> np.ndarray:
         """Decode tokens, as `tokens` gives them: the mean of p(x|z), in the shape and units of the data.
@@ -112,14 +111,20 @@ class Discrete(BaseAutoencoder):
         """
         return bound_rows(self._engine, self._read(X, supported=True))
 
-    def evaluate(self, X: Any) -> dict[str, float]:
-        result = super().evaluate(X)
-        bound = float(self.score_samples(X).mean(dtype=np.float64))
-        used, perplexity = usage(self.tokens(X), self._quantiser.n_codes)
-        return result | {
+    def _tokens(self, samples: AnyRows) -> np.ndarray:
+        """Tokens of samples (n, *event), of shape (n, n_tokens, depth)."""
+        engine, quantiser = self._engine, self._quantiser
+        return by_batch(engine, samples, lambda x: quantiser(engine.features(x)).aux["tokens"])
+
+    def own_metrics(self, samples: AnyRows) -> dict[str, float]:
+        engine = self._engine
+        bound = float(bound_rows(engine, samples).mean(dtype=np.float64))
+        given_code = by_batch(engine, samples, lambda x: engine.log_prob(x, engine.code(x)))
+        used, perplexity = usage(self._tokens(samples), self._quantiser.n_codes)
+        return {
             "bits_per_dim": float(-bound / (self.info_.n_values * np.log(2))),
             "discrete_bound": bound,
-            "rate": -result["reconstruction_nll"] - bound,
+            "rate": float(given_code.mean(dtype=np.float64)) - bound,
             "codebook_usage": float(used.mean()),
             "perplexity": float(perplexity.mean()),
         }
