@@ -105,7 +105,7 @@ def entropy_floor(greys: AnyRows) -> float:
     Examples
     --------
     >>> import numpy as np
-    >>> entropy_floor(np.full((3, 10), 0.5)) / np.log(2)
+    >>> float(entropy_floor(np.full((3, 10), 0.5)) / np.log(2))
     10.0
     """
     if not len(greys):

@@ -34,6 +34,9 @@ WORST_ERROR = 0.3
 The logarithm of a mean with the relative error e is too low by e² / 2 on average.
 """
 
+SMALL_ERROR = 0.05
+"""Nats of standard error up to which a heavy tail is forgiven: one more weight cannot change much then."""
+
 _MOST_DOUBTFUL = 0.1
 
 
@@ -97,7 +100,8 @@ class LikelihoodEstimate:
     def reason(self) -> str:
         """Why the estimate is not `reliable`; empty if it is."""
         n, reasons = len(self.log_p), []
-        uncertain, heavy = int((self.error > WORST_ERROR).sum()), int((self.tail > WORST_TAIL).sum())
+        uncertain = int((self.error > WORST_ERROR).sum())
+        heavy = int(((self.tail > WORST_TAIL) & (self.error > SMALL_ERROR)).sum())
         if uncertain > _MOST_DOUBTFUL * n:
             reasons.append(
                 f"the standard error is above {WORST_ERROR:g} nats for {uncertain:,} of {n:,} rows (median effective "

@@ -90,12 +90,12 @@ def decompose(module: Composed, rows: AnyRows, seed: int = 0) -> RateDecompositi
     ParameterError
         The posterior is not Gaussian with diagonal covariance.
     """
-    from isthmus.models.inference import by_batch
+    from isthmus.models.inference import by_batch, device_of
 
     found = by_batch(module, rows, lambda x: torch.stack(_moments(posterior(module, x)), 1))
-    mean, std = torch.from_numpy(found).unbind(1)
+    mean, std = torch.from_numpy(found).to(device_of(module)).unbind(1)
     prior = module.prior()
-    noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(mean.device)
     parts = [_logs(mean, std, mean + sign * std * noise, prior) for sign in (1, -1)]
     own, mixture, product, unconditional = torch.stack(parts).mean(0)
     closed = kl_per_latent(_gaussian(mean, std), prior)
@@ -143,7 +143,7 @@ def _logs(mean: Tensor, std: Tensor, z: Tensor, prior: Distribution) -> Tensor:
 def _marginals(mean: Tensor, std: Tensor, z: Tensor) -> Tensor:
     """Σⱼ log Σᵢ q(zⱼ|xᵢ), of shape (block,), latent by latent."""
     # Each z has a density that is not small under its own component, so the sum needs no larger range than float32 has.
-    centres, precisions, total = mean.float().T, (1 / std).float().T, torch.zeros(len(z), dtype=z.dtype)
+    centres, precisions, total = mean.float().T, (1 / std).float().T, torch.zeros_like(z[:, 0])
     for centre, precision, values in zip(centres.contiguous(), precisions.contiguous(), z.float().T, strict=True):
         distance = (values[:, None] - centre).mul_(precision)
         total += (distance.square_().mul_(-0.5).exp_() @ precision).double().log()

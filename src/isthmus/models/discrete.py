@@ -72,8 +72,7 @@ class Discrete(BaseAutoencoder):
         -------
         T : ndarray of int64, shape (n, n_tokens), or (n, n_tokens, depth) if there are several codebooks
         """
-        found = self._tokens(self._read(X))
-        return found[..., 0] if self._quantiser.depth == 1 else found
+        return self._tokens(self._read(X))
 
     def from_tokens(self, T: Any) -> np.ndarray:
         """Decode tokens, as `tokens` gives them: the mean of p(x|z), in the shape and units of the data.
@@ -111,20 +110,20 @@ class Discrete(BaseAutoencoder):
         """
         return bound_rows(self._engine, self._read(X, supported=True))
 
-    def _tokens(self, samples: AnyRows) -> np.ndarray:
-        """Tokens of samples (n, *event), of shape (n, n_tokens, depth)."""
-        engine, quantiser = self._engine, self._quantiser
-        return by_batch(engine, samples, lambda x: quantiser(engine.features(x)).aux["tokens"])
-
     def own_metrics(self, samples: AnyRows) -> dict[str, float]:
-        engine = self._engine
-        bound = float(bound_rows(engine, samples).mean(dtype=np.float64))
-        given_code = by_batch(engine, samples, lambda x: engine.log_prob(x, engine.code(x)))
+        module = self._engine
+        bound = float(bound_rows(module, samples).mean(dtype=np.float64))
+        kept = by_batch(module, samples, lambda x: module.log_prob(x, module.code(x)))
         used, perplexity = usage(self._tokens(samples), self._quantiser.n_codes)
         return {
             "bits_per_dim": float(-bound / (self.info_.n_values * np.log(2))),
             "discrete_bound": bound,
-            "rate": float(given_code.mean(dtype=np.float64)) - bound,
+            "rate": float(kept.mean(dtype=np.float64)) - bound,
             "codebook_usage": float(used.mean()),
             "perplexity": float(perplexity.mean()),
         }
+
+    def _tokens(self, samples: AnyRows) -> np.ndarray:
+        engine, quantiser = self._engine, self._quantiser
+        found = by_batch(engine, samples, lambda x: quantiser(engine.features(x)).aux["tokens"])
+        return found[..., 0] if quantiser.depth == 1 else found
