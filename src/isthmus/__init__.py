@@ -27,9 +27,11 @@ from isthmus.errors import (
     ParameterError,
     ParzenWarning,
     RunError,
+    SharedRowsWarning,
 )
 
 if TYPE_CHECKING:
+    from isthmus.comparison import compare
     from isthmus.engines.settings import inference
     from isthmus.models import models
     from isthmus.runs import load
@@ -57,7 +59,9 @@ __all__ = [
     "ParameterError",
     "ParzenWarning",
     "RunError",
+    "SharedRowsWarning",
     "Trainer",
+    "compare",
     "inference",
     "load",
     "models",
@@ -66,6 +70,7 @@ __all__ = [
 
 _HOME = {
     "Trainer": "isthmus.training",
+    "compare": "isthmus.comparison",
     "inference": "isthmus.engines.settings",
     "load": "isthmus.runs",
     "models": "isthmus.models",

@@ -132,6 +132,8 @@ class Composed(nn.Module):
 
     event_shape: tuple[int, ...] = ()
     """Shape of one sample; known once the model is set up."""
+    info: DataInfo
+    """What the model was set up for."""
 
     def __init__(
         self,
@@ -155,7 +157,7 @@ class Composed(nn.Module):
 
     def setup(self, info: DataInfo, latent_dim: int) -> Composed:
         """Create every parameter, knowing the data and the width of the code."""
-        self.event_shape = info.shape
+        self.event_shape, self.info = info.shape, info
         self.scaling.setup(info)
         self.corruption.setup(info, self.scaling)
         self.bottleneck.setup(latent_dim)
@@ -170,6 +172,9 @@ class Composed(nn.Module):
         self.bottleneck.attach(self.network)
         for term in self.terms.values():
             cast("Term", term).setup(info, latent_dim)
+        self.prior.attach(self)
+        for term in self.terms.values():
+            cast("Term", term).attach(self)
         return self.lay_out()
 
     def lay_out(self) -> Composed:
@@ -222,7 +227,8 @@ class Composed(nn.Module):
         """The pass of a batch whose corruption is known, in the data's own units."""
         x_in = self.scaling(corrupted)
         code = self.bottleneck(self._features(x_in))
-        return Step(target, x_in, mask, code, self.decode(code.z), self.prior(), x, self)
+        p = self.likelihood(self.network.decode(code).float())
+        return Step(target, x_in, mask, code, p, self.prior(), x, self)
 
     def forward(self, x: Tensor, target: Tensor | None = None) -> dict[str, Tensor]:
         """Cost of every term, unweighted, each of shape (B,)."""
@@ -245,6 +251,16 @@ class Composed(nn.Module):
     def weights(self, progress: float = 1.0) -> dict[str, float]:
         """Weight of every term once this share of the training, in [0, 1], is done: some warm up."""
         return {name: cast("Term", term).weight_at(progress) for name, term in self.terms.items()}
+
+    def advance(self, progress: float) -> None:
+        """Tell the terms what share of the training, in [0, 1], is done."""
+        for term in self.terms.values():
+            cast("Term", term).advance(progress)
+
+    def guiding_loss(self, values: dict[str, float]) -> float:
+        """Weighted sum of the costs by which epochs are compared."""
+        weights = self.weights()
+        return sum(weights[name] * values[name] for name, term in self.terms.items() if cast("Term", term).guides)
 
     def _features(self, x_in: Tensor) -> Tensor:
         return self.network.encoder(x_in).float()

@@ -61,6 +61,10 @@ class CollapseWarning(IsthmusWarning):
     """Most latents carry no information about the data."""
 
 
+class SharedRowsWarning(IsthmusWarning):
+    """Data that should be apart, such as test and training rows, are largely the same."""
+
+
 class ParzenWarning(IsthmusWarning):
     """A Parzen window estimate was asked for, and must not be believed."""
 

@@ -11,6 +11,7 @@ import torch
 from isthmus.data.info import describe_data
 from isthmus.data.streams import AnyRows, chunks
 from isthmus.engines.engine import engine_of
+from isthmus.evaluate.bounds import common_noise, draw
 from isthmus.evaluate.pictures import psnr
 from isthmus.evaluate.trust import check_trust, further_metrics
 from isthmus.terms import kl_per_latent
@@ -27,9 +28,9 @@ METRICS = {
     "ssim": "pictures only: structural similarity of the reconstructions, at most 2,000 of them (Wang et al., 2004)",
     "reconstruction_nll": "−log p(x | z = code) in nats per sample, at the deterministic code",
     "elbo": "evidence lower bound on log p(x), nats per sample (Kingma & Welling, 2014)",
-    "bits_per_dim": "−elbo / (values per sample · ln 2); for a deterministic code, of reconstruction_nll",
+    "bits_per_dim": "−elbo / (values per sample · ln 2); without an elbo, of discrete_bound or of reconstruction_nll",
     "kl": "KL(q(z|x) ‖ p(z)), nats per sample",
-    "rate": "the same as kl: what the code costs, nats per sample (Alemi et al., 2018)",
+    "rate": "what the code costs, nats per sample: kl, or −log P(z) of quantised codes (Alemi et al., 2018)",
     "distortion": "−E log p(x|z) over codes drawn from q(z|x), nats per sample: −elbo − rate (Alemi et al., 2018)",
     "mutual_information": "E log q(z|x) / q(z), nats; q(z) is of 2,000 rows at most (Hoffman & Johnson, 2016)",
     "aggregate_gap": "KL(q(z) ‖ p(z)), nats: codes of the data against codes of the prior; rate − mutual_information",
@@ -38,6 +39,9 @@ METRICS = {
     "active_units": "latents whose posterior mean varies over the rows by more than 0.01 (Burda et al., 2016)",
     "l0": "sparse codes: latents that are not zero, averaged over the rows",
     "dead_share": "sparse codes: share of the latents that are zero for every row",
+    "discrete_bound": "quantised codes: log p(x|z) + log P(z), a lower bound on log p(x), nats per sample",
+    "codebook_usage": "quantised codes: share of a codebook that some row uses, mean over the codebooks",
+    "perplexity": "quantised codes: exp(entropy) of how often each code is used, mean over the codebooks",
     "log_likelihood": "exact log p(x), nats per sample, where the model has one in closed form",
     "jacobian_norm": "‖∂z/∂x‖² of the code by the scaled input: squared derivatives, summed, mean over the rows",
 }
@@ -47,7 +51,7 @@ METRICS = {
 def evaluate(estimator: BaseAutoencoder, X: AnyRows) -> dict[str, float]:
     """Metrics of a fitted estimator on samples (n, *event), with the keys of `METRICS` that apply."""
     from isthmus.models.fitting import active_units, some_codes
-    from isthmus.models.inference import by_batch, score_rows
+    from isthmus.models.inference import by_batch, divergence_rows, score_rows
 
     module, info = engine_of(estimator.module_), estimator.info_
     mse = squared_error(module, X)
@@ -64,7 +68,7 @@ def evaluate(estimator: BaseAutoencoder, X: AnyRows) -> dict[str, float]:
     bound = -result["reconstruction_nll"]
     if module.bottleneck.stochastic:
         bound = result["elbo"] = float(score_rows(module, X).mean(dtype=np.float64))
-        result["kl"] = float(divergences(estimator, X).mean(0).sum())
+        result["kl"] = float(divergence_rows(module, X).mean(dtype=np.float64))
     result |= further_metrics(estimator, X, result)
     check_trust(estimator, X, nll)
     result["bits_per_dim"] = float(-bound / (info.n_values * np.log(2)))
@@ -83,16 +87,21 @@ def squared_error(module: Composed, X: AnyRows) -> float:
 
 
 def divergences(estimator: BaseAutoencoder, X: AnyRows) -> np.ndarray:
-    """KL of each latent's posterior from the prior, in nats, of shape (n, latent_dim)."""
-    from isthmus.models.inference import by_batch
+    """KL of each latent's posterior from the prior, in nats, of shape (n, latent_dim).
+
+    Where latents depend on each other, of each given those before it, averaged over draws.
+    """
+    from isthmus.models.inference import SCORE_DRAWS, by_batch, device_of
 
     module = engine_of(estimator.module_)
+    layered = hasattr(module.bottleneck, "ladder")
+    noise = common_noise(SCORE_DRAWS, module.bottleneck.latent_dim_).to(device_of(module)) if layered else None
 
     def per_latent(x: torch.Tensor) -> torch.Tensor:
         q, prior = module.encode(x).q, module.prior()
-        closed = None if q is None else kl_per_latent(q, prior)
+        closed = None if q is None else kl_per_latent(q, prior, None if noise is None else draw(q, noise))
         if closed is None:
             raise TypeError("only a Gaussian posterior and prior have a divergence per latent")
-        return closed
+        return closed if noise is None else closed.mean(0)
 
-    return by_batch(module, X, per_latent)
+    return by_batch(module, X, per_latent, copies=1 if noise is None else len(noise))

@@ -101,10 +101,17 @@ class Fit:
             self.estimator.best_epoch_ = loop.position.best_epoch
 
 
-def fit_module(estimator: BaseAutoencoder, X: AnyRows, target: AnyRows | None = None) -> None:
-    """Train ``estimator`` on samples (n, *event) and set its fitted attributes; the ``target`` is X unless given."""
+def fit_module(
+    estimator: BaseAutoencoder, X: AnyRows, target: AnyRows | None = None, *, labels: np.ndarray | None = None
+) -> None:
+    """Train ``estimator`` on samples (n, *event) and set its fitted attributes.
+
+    The ``target`` is X unless given. A model of samples of known classes gets their numbers (n,) instead, as
+    ``labels``.
+    """
     trainer = estimator.trainer or Trainer()
-    fingerprint = _fingerprint(estimator, X, target)
+    beside = target if labels is None else labels
+    fingerprint = _fingerprint(estimator, X, beside)
     checkpoint = load_checkpoint(trainer, fingerprint)
     group = join(trainer)
     group.require_same(f"{fingerprint} {checkpoint and checkpoint.position}", "data, parameters and checkpoint")
@@ -117,8 +124,9 @@ def fit_module(estimator: BaseAutoencoder, X: AnyRows, target: AnyRows | None = 
     latent_dim, choices = prepare(estimator, info, position.seed)
     n_batches = -(-len(split.train) // trainer.resolve_batch_size(len(split.train)))
     n_epochs, choices["max_epochs"] = choose_max_epochs(estimator.max_epochs, n_batches)
+    start_prior(estimator.module_, X, split, position.seed)
     fit = Fit(estimator, X, split, trainer, n_epochs, position.seed, fingerprint, group)
-    loop = fit.loop(estimator.module_, X, position, n_epochs, target=target)
+    loop = fit.loop(estimator.module_, X, position, n_epochs, target=beside)
     estimator.choices_ = choices
     try:
         estimator.train_module(fit, loop, checkpoint)
@@ -170,6 +178,12 @@ def prepare(estimator: BaseAutoencoder, info: DataInfo, seed: int) -> tuple[int,
     for name in [name for name, wish in wishes.items() if wish != getattr(estimator, name)]:
         choices[name] = replace(choices[name], reason=f"what makes a {type(estimator).__name__}")
     return latent_dim, choices | estimator.own_choices(info, latent_dim)
+
+
+def start_prior(module: Composed, X: AnyRows, split: Split, seed: int) -> None:
+    """Show the prior training samples, from all over, before any training."""
+    with random_numbers(seed, torch.device("cpu")):
+        module.prior.start(lambda n: module.real(torch.tensor(X[spread(split.train, n)])))
 
 
 def spread(rows: RowNumbers, most: int) -> np.ndarray:
@@ -277,7 +291,8 @@ def _warn_of_identity(estimator: BaseAutoencoder, latent_dim: int, info: DataInf
 
 
 def _warn_of_collapse(estimator: BaseAutoencoder, latent_dim: int) -> None:
-    if estimator.module_.bottleneck.stochastic and estimator.active_units_ <= latent_dim // 10:
+    bottleneck = estimator.module_.bottleneck
+    if bottleneck.stochastic and estimator.active_units_ <= (0 if bottleneck.has_spare else latent_dim // 10):
         warnings.warn(
             f"the posterior has collapsed: {estimator.active_units_} of {latent_dim} latents vary with the data; try "
             "kl_warmup=0.5, a smaller beta, more epochs, or a likelihood with a learned scale",

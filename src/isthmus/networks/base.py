@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, get_args
 
 from torch import Tensor, nn
 
-from isthmus.core import Part
+from isthmus.core import Code, Part
 from isthmus.errors import ParameterError
 from isthmus.networks.scaling import ScalingKind
 
@@ -42,6 +42,9 @@ class Network(Part):
     scaling: ClassVar[ScalingKind | None] = None
     """Scaling of the data that suits this network; None leaves it to the data."""
 
+    only_with: ClassVar[str] = ""
+    """Name of the only bottleneck that this network can serve, if it is not any."""
+
     encoder: nn.Sequential
     decoder: nn.Sequential
 
@@ -53,6 +56,10 @@ class Network(Part):
         """Create both networks for data of this shape."""
         self.encoder = self.make_encoder(event_shape, n_features)
         self.decoder = self.make_decoder(event_shape, latent_dim, n_outputs)
+
+    def decode(self, code: Code) -> Tensor:
+        """Outputs (B, *event, n_outputs) for a code, with what the bottleneck found on its way to it."""
+        return self.decoder(code.z)
 
     @property
     def n_stages(self) -> int:
@@ -126,7 +133,15 @@ def check_normalization(name: str | None) -> None:
         raise ParameterError(f"unknown norm {name!r}; choose None, {', '.join(get_args(Normalization))}")
 
 
-class Inlet(nn.Linear):
+class Paced(nn.Module):
+    """A module some of whose parameters move more slowly than others."""
+
+    def paces(self) -> dict[Tensor, float]:
+        """Share of the learning rate of each of these parameters."""
+        raise NotImplementedError
+
+
+class Inlet(nn.Linear, Paced):
     """First layer of wide data: its weights start and move more slowly the more values it takes.
 
     Adam moves every weight by about the learning rate, whatever its gradient, so the output of a layer moves in
@@ -138,6 +153,9 @@ class Inlet(nn.Linear):
     def pace(self) -> float:
         """Share of the learning rate."""
         return min(1.0, _NORM / math.sqrt(self.in_features))
+
+    def paces(self) -> dict[Tensor, float]:
+        return {self.weight: self.pace}
 
 
 def linear(n_in: int, n_out: int, *, bias: bool = True, inlet: bool = False) -> nn.Linear:

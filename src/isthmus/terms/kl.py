@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
@@ -10,28 +11,58 @@ from isthmus.errors import ParameterError
 from isthmus.terms.base import Term
 
 
-def kl_per_latent(q: Distribution, prior: Distribution) -> Tensor | None:
+def kl_per_latent(q: Distribution, prior: Distribution, z: Tensor | None = None) -> Tensor | None:
     """KL(q ‖ p) of each latent in nats, of shape (..., latent_dim), in closed form.
 
     None unless both are Gaussians with diagonal covariance. Source: Kingma & Welling (2014), appendix B,
-    for a general mean and scale of the prior.
+    for a general mean and scale of the prior. Where latents depend on each other, but each has a closed form given
+    those before it, these are the divergences at the sample ``z`` of q, whose mean over z is the KL; it is then of the
+    shape of z. Such a posterior has a method ``kl(prior, z)``, which may return None.
     """
-    if not (_is_diagonal_gaussian(q) and _is_diagonal_gaussian(prior)):
+    if z is not None and hasattr(q, "kl"):
+        return q.kl(prior, z)  # pyright: ignore[reportAttributeAccessIssue]
+    if not (is_diagonal_gaussian(q) and is_diagonal_gaussian(prior)):
         return None
     ratio = (q.stddev / prior.stddev) ** 2
     shift = ((q.mean - prior.mean) / prior.stddev) ** 2
     return 0.5 * (ratio + shift - 1 - ratio.log())
 
 
-def kl_divergence(q: Distribution, prior: Distribution, z: Tensor) -> Tensor:
-    """KL(q ‖ p) in nats, summed over latents: in closed form, or estimated at the sample ``z`` of q."""
-    closed = kl_per_latent(q, prior)
+def kl_closed(q: Distribution, prior: Distribution, z: Tensor | None = None) -> Tensor | None:
+    """KL(q ‖ p) in nats, of shape (...), in closed form; None where there is none.
+
+    A posterior other than a Gaussian may know its own: a method ``kl_to(prior)``, which returns it or None. Where only
+    each latent has a closed form given those before it, this is the sum of these at ``z``; see `kl_per_latent`.
+    """
+    closed = kl_per_latent(q, prior, z)
     if closed is not None:
         return closed.sum(-1)
-    return q.log_prob(z) - prior.log_prob(z)
+    known = getattr(q, "kl_to", None)
+    return None if known is None else known(prior)
 
 
-def _is_diagonal_gaussian(distribution: Distribution) -> bool:
+def kl_divergence(q: Distribution, prior: Distribution, z: Tensor) -> Tensor:
+    """KL(q ‖ p) in nats, summed over latents: in closed form, or estimated at the sample ``z`` of q."""
+    closed = kl_closed(q, prior, z)
+    return q.log_prob(z) - prior.log_prob(z) if closed is None else closed
+
+
+def require_gaussian(q: Distribution | None, what: str) -> Distribution:
+    """The posterior, if it is a Gaussian with diagonal covariance.
+
+    Raises
+    ------
+    ParameterError
+        It is something else, or there is none.
+    """
+    if q is None or not is_diagonal_gaussian(q):
+        kind = "a deterministic one" if q is None else f"{type(q).__name__}"
+        raise ParameterError(f"{what} needs a Gaussian posterior with diagonal covariance, and this code has {kind}")
+    return q
+
+
+def is_diagonal_gaussian(distribution: Distribution) -> bool:
+    """Whether it is one, of independent latents."""
     return isinstance(distribution, Independent) and isinstance(distribution.base_dist, Normal)
 
 
@@ -46,7 +77,8 @@ class KL(Term):
         Share of the training over which the weight grows from 0.
     free_bits : float
         Nats per latent and sample below which the divergence costs nothing extra (after Kingma et al., 2016,
-        section 8, but per sample, so that no cost depends on the rest of the batch).
+        section 8, but per sample, so that no cost depends on the rest of the batch). For a posterior with layers of
+        latents, whose ``widths`` it has, nats per layer.
     """
 
     name = "kl"
@@ -60,8 +92,11 @@ class KL(Term):
         if q is None:
             raise ParameterError("the KL term needs a stochastic bottleneck, and this one is deterministic")
         if self.free_bits > 0:
-            closed = kl_per_latent(q, step.prior)
+            closed = kl_per_latent(q, step.prior, step.code.z)
             if closed is None:
                 raise ParameterError("free_bits needs a KL in closed form: a Gaussian posterior and prior")
+            layers = getattr(q, "widths", None)
+            if layers is not None:
+                closed = torch.stack([layer.sum(-1) for layer in closed.split(layers, -1)], -1)
             return closed.clamp_min(self.free_bits).sum(-1)
         return kl_divergence(q, step.prior, step.code.z)
