@@ -71,7 +71,9 @@ GANS = ("ns", "wgan_gp")
 _RATE = (3e-3, 3e-3, 3e-3, 6e-3, 6e-3, 6e-3)
 _WIDTH = (8, 16, 32, 8, 16, 32)
 _DENSE = _trials(
-    latent_dim=(8, 16, 16, 16, 32, 32), learning_rate=(6e-3, 3e-3, 6e-3, 6e-3, 6e-3, 6e-3), beta=(0.3, 1, 1, 0.3, 1, 0.3)
+    latent_dim=(8, 16, 16, 16, 32, 32),
+    learning_rate=(6e-3, 3e-3, 6e-3, 6e-3, 6e-3, 6e-3),
+    beta=(0.3, 1, 1, 0.3, 1, 0.3),
 )
 _PLAIN = _trials(latent_dim=_WIDTH, learning_rate=_RATE)
 METHODS = {
@@ -328,7 +330,9 @@ def table(rows: list[dict[str, Any]]) -> None:
     if final:
         print(final[0]["environment"], final[0]["extractor"], sep="; ")
         print(f"| method | setting | seeds | {' | '.join(KEYS)} |\n|{' --- |' * (3 + len(KEYS))}")
-        groups = {name: [row for row in final if row["method"] == name] for name in dict.fromkeys(r["method"] for r in final)}
+        groups = {
+            name: [row for row in final if row["method"] == name] for name in dict.fromkeys(r["method"] for r in final)
+        }
         for name, group in sorted(groups.items(), key=lambda item: median(row["fid"] for row in item[1])):
             cells = [_spread([row[key] for row in group]) for key in KEYS]
             print(f"| {name} | {_setting(group[0])} | {len(group)} | {' | '.join(cells)} |")
