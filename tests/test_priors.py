@@ -175,6 +175,13 @@ def test_pseudo_inputs_start_at_rows_and_stay_in_the_range_of_the_data():
     assert prior.inputs.max() <= float(high.max())
 
 
+@pytest.mark.parametrize("n_components", [1, 50, 107])
+def test_any_number_of_pseudo_inputs_starts_at_rows_of_its_own(n_components):
+    _, prior = vamp(n_components, max_epochs=1)
+    assert len(prior.inputs) == n_components
+    assert len(torch.unique(prior.inputs.detach().flatten(1), dim=0)) == n_components
+
+
 def test_pseudo_inputs_learn_and_are_no_more_than_the_rows():
     _, before = vamp(n_components=1000, max_epochs=1)
     assert len(before.places) == 108  # a tenth of the rows was held out
