@@ -238,6 +238,15 @@ def test_the_bound_stays_below_the_likelihood(kind):
     assert np.isfinite(metrics["kl"])
 
 
+@pytest.mark.filterwarnings("ignore::isthmus.errors.LikelihoodWarning")
+@every_kind
+def test_annealed_chains_move_under_the_prior(kind):
+    model = with_prior(VAE, kind)
+    by_chains = model.estimate_likelihood(X[:2], method="annealed", n_samples=4, n_steps=20)
+    by_weights = model.estimate_likelihood(X[:2], n_samples=200)
+    np.testing.assert_allclose(by_chains.log_p, by_weights.log_p, atol=2)
+
+
 def test_a_prior_that_fits_the_codes_raises_the_bound():
     own, fitted = trained(VAE), with_prior(VAE, "gmm")
     assert fitted.score(X) > own.score(X)
@@ -325,10 +334,32 @@ def test_more_latents_than_rows_and_dead_latents(kind):
     assert (drawn[:, 7] - 2).abs().max() < 0.05
 
 
-def test_codes_without_such_a_density():
-    sparse = SparseAutoencoder(16, max_epochs=1, random_state=0).fit(X)
-    with pytest.raises(ParameterError, match="mostly zeros"):
-        sparse.fit_prior("gmm", X)
+@pytest.mark.parametrize(
+    "model",
+    [
+        SparseAutoencoder(16, max_epochs=1, random_state=0),
+        isthmus.models()["vqvae"](4, max_epochs=1, random_state=0),
+        isthmus.models()["fsq"](4, max_epochs=1, random_state=0),
+        VAE(3, posterior_family="hyperspherical", max_epochs=1, random_state=0),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+@pytest.mark.filterwarnings("ignore::isthmus.errors.IsthmusWarning")
+def test_codes_without_such_a_density(model):
+    model.fit(X)
+    before = model.sample(3, random_state=0)
+    with pytest.raises(ParameterError, match="mostly zeros, chosen from a list or on a sphere"):
+        model.fit_prior("gmm", X)
+    assert model.sample(3, random_state=0).tobytes() == before.tobytes()
+
+
+def test_clusters_are_those_of_the_prior_that_was_trained():
+    model = isthmus.models()["mixture_vae"](2, max_epochs=1, random_state=0).fit(X)
+    before = model.cluster_centers_
+    np.testing.assert_array_equal(model.fit_prior("gmm", X).cluster_centers_, before)
+
+
+def test_very_wide_codes():
     wide = Autoencoder(2000, network="linear", max_epochs=1, random_state=0)
     with pytest.warns(isthmus.OvercompleteWarning):
         wide.fit(X)

@@ -30,7 +30,7 @@ class Bottleneck(Part):
     """Whether the deterministic code is the first ``latent_dim`` features as they are."""
 
     continuous: ClassVar[bool] = True
-    """Whether codes spread over their space: not mostly zeros, and not chosen from a list."""
+    """Whether codes spread over their space: not mostly zeros, not chosen from a list, and not on a sphere."""
     has_spare: ClassVar[bool] = False
     """Whether there are more latents than are needed, so that it is no bad sign if few of them vary with the data."""
 

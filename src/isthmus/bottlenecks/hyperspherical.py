@@ -24,6 +24,7 @@ class Hyperspherical(Bottleneck):
 
     names: ClassVar = {"hyperspherical": {}}
     stochastic = True
+    continuous = False
     support = "sphere"
     usual_prior = "uniform_sphere"
 

@@ -46,6 +46,7 @@ class Quantised(Bottleneck):
     vectors to the features (straight-through; Bengio et al., 2013).
     """
 
+    continuous = False
     depth: int = 1
     """Codebooks, whose vectors are added up."""
     n_codes: int = 1

@@ -15,7 +15,7 @@ from torch import Tensor
 from isthmus.data.streams import AnyRows
 from isthmus.errors import DataError, ParameterError
 from isthmus.models.auto import Choice
-from isthmus.priors.afterwards import Afterwards, FittedPrior, fitted_priors
+from isthmus.priors.afterwards import Afterwards, FittedPrior, fitted_priors, trained_prior
 
 if TYPE_CHECKING:
     from isthmus.core import Composed
@@ -114,8 +114,8 @@ def fit_density(module: Composed, prior: FittedPrior, rows: AnyRows, seed: int) 
     bottleneck, device = module.bottleneck, device_of(module)
     if not bottleneck.continuous:
         raise ParameterError(
-            f"the codes of a {type(bottleneck).__name__} bottleneck are mostly zeros or chosen from a list, and no "
-            f"{prior.name} density can be; sample() draws from a prior of their own kind already"
+            f"the codes of a {type(bottleneck).__name__} bottleneck are mostly zeros, chosen from a list or on a "
+            f"sphere; no {prior.name} density is like that, and sample() draws from a prior of their own kind already"
         )
     if len(rows) < 2:
         raise DataError(f"a density needs the codes of at least 2 rows, and there is {len(rows)}")
@@ -124,8 +124,7 @@ def fit_density(module: Composed, prior: FittedPrior, rows: AnyRows, seed: int) 
             prior.setup(bottleneck.latent_dim_)
         prior.fit(_codes(module, rows, seed).to(device))
     prior.eval()
-    trained = module.prior.trained if isinstance(module.prior, Afterwards) else module.prior
-    module.prior = Afterwards(trained, prior)
+    module.prior = Afterwards(trained_prior(module), prior)
 
 
 def _codes(module: Composed, rows: AnyRows, seed: int) -> Tensor:

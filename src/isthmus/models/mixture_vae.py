@@ -24,6 +24,7 @@ from isthmus.models.fitting import spread
 from isthmus.models.inference import by_batch, moments
 from isthmus.models.pretraining import stage_loop
 from isthmus.priors import MixturePrior, StandardNormal
+from isthmus.priors.afterwards import trained_prior
 from isthmus.terms import KL, NLL
 from isthmus.terms.mixture_kl import MixtureKL
 
@@ -164,7 +165,7 @@ class MixtureVAE(ClusterMixin, BaseAutoencoder):
 
     @property
     def _mixture(self) -> MixturePrior:
-        prior = self.module_.prior
+        prior = trained_prior(self.module_)
         assert isinstance(prior, MixturePrior)
         return prior
 

@@ -106,3 +106,8 @@ class Afterwards(Prior):
 def fitted_prior(module: Composed) -> FittedPrior | None:
     """The density that was fitted to the codes of a model after its training, if there is one."""
     return module.prior.fitted if isinstance(module.prior, Afterwards) else None
+
+
+def trained_prior(module: Composed) -> Prior:
+    """The prior that a model was trained with, whatever has been fitted since."""
+    return module.prior.trained if isinstance(module.prior, Afterwards) else module.prior

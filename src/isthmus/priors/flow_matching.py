@@ -100,7 +100,8 @@ class Transported(Distribution):
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
         shape = (*sample_shape, *self.event_shape)
         with torch.no_grad():
-            noise = torch.randn(shape, device=self.velocity.first.weight.device).reshape(-1, *self.event_shape)
+            weight = self.velocity.first.weight
+            noise = torch.randn(shape, dtype=weight.dtype, device=weight.device).reshape(-1, *self.event_shape)
             parts = [self._bring((part,), forwards=True)[0] for part in noise.split(_CHUNK)]
         return torch.cat(parts).reshape(shape)
 

@@ -51,7 +51,7 @@ class GaussianMixtures(Distribution):
         with torch.no_grad():
             shape = torch.Size(sample_shape)
             chosen = torch.multinomial(self.weight, shape.numel(), replacement=True)
-            noise = torch.randn(shape.numel(), self.centres.shape[1], device=self.centres.device)
+            noise = torch.randn_like(self.centres[chosen])
             drawn = torch.empty_like(noise)
             # Component by component: a factor for each sample would take more memory than the model.
             for k, (centre, factor) in enumerate(zip(self.centres, self.factors, strict=True)):

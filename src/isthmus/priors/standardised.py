@@ -27,7 +27,7 @@ class Standardised(Distribution):
     Parameters
     ----------
     base : Distribution
-        With event shape (latent_dim,), for float32.
+        With event shape (latent_dim,), for numbers of the type of shift and scale.
     shift, scale : Tensor of shape (latent_dim,)
         Origin and units of the codes.
     """
@@ -45,7 +45,7 @@ class Standardised(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         standard = (value.double() - self.shift.double()) / self.scale.double()
-        return self.base.log_prob(standard.float()).double() - self.scale.double().log().sum()
+        return self.base.log_prob(standard.to(self.shift.dtype)).double() - self.scale.double().log().sum()
 
 
 class StandardisedPrior(FittedPrior):

@@ -109,7 +109,8 @@ class TwoStage(StandardisedPrior):
         self.second.load_state_dict(vae.module_.state_dict())
 
     def standard(self) -> Decoded:
-        return Decoded(self.second, self.latent_dim_)
+        # Models compute in float32, whatever the type that a copy of the prior was turned into.
+        return Decoded(self.second.float(), self.latent_dim_)
 
     def _vae(self, seed: int) -> VAE:
         from isthmus.models.vae import VAE
