@@ -109,7 +109,7 @@ def build(args: argparse.Namespace, clock: "Clock", n: int) -> Model:
         early_stopping=None,
         callbacks=[clock],
     )
-    common = {"trainer": trainer, "max_epochs": 1000, "random_state": args.seed, "kl_warmup": args.kl_warmup}
+    common = {"trainer": trainer, "max_epochs": 100, "random_state": args.seed, "kl_warmup": args.kl_warmup}
     if args.model == "vae":
         network = MLP(hidden=(args.width, args.width), dropout=args.dropout)
         return timed(VAE(40, network=network, free_bits=args.free_bits, **common), clock)
