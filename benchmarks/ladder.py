@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from common import environment
-from mnist_vae import read
+from mnist_likelihood import read
 
 from isthmus import VAE, LadderVAE, Trainer
 from isthmus.core import Code

@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits, load_iris
 import isthmus
 from isthmus import DenoisingAutoencoder, Noise2Noise, Noise2Self
 from isthmus.data.samples import Samples
-from isthmus.evaluate.metrics import psnr
+from isthmus.evaluate.pictures import psnr
 from isthmus.report import denoising, results, write_report
 from isthmus.report.view import View
 

@@ -51,7 +51,8 @@ def build(make, checkpoint: Path | None = None, resume: bool = False, **changes:
     known = make().get_params(deep=False)
     own = {name: value for name, value in changes.items() if name in known}
     rest = {name: value for name, value in changes.items() if name not in known}
-    trainer = {"batch_size": 14, "learning_rate": 1e-2, "checkpoint": checkpoint, "resume": resume, **rest}
+    own_trainer = {"batch_size": 14, "learning_rate": 1e-2, "compile": False}
+    trainer = {**own_trainer, "checkpoint": checkpoint, "resume": resume, **rest}
     return make(**{"latent_dim": 2, "max_epochs": EPOCHS, "random_state": 0, "trainer": Trainer(**trainer), **own})
 
 

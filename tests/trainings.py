@@ -16,7 +16,15 @@ from typing import Any
 import numpy as np
 from sklearn.datasets import load_digits
 
-from isthmus import VAE, Autoencoder, DenoisingAutoencoder, SparseAutoencoder, StackedAutoencoder, Trainer
+from isthmus import (
+    VAE,
+    VQVAE,
+    Autoencoder,
+    DenoisingAutoencoder,
+    SparseAutoencoder,
+    StackedAutoencoder,
+    Trainer,
+)
 from isthmus.networks import MLP, Conv
 
 _digits: Any = load_digits()
@@ -44,6 +52,7 @@ CASES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "masking": lambda t: DenoisingAutoencoder(3, corruption="masking", **shared(t)).fit(X),
     "poisson": lambda t: DenoisingAutoencoder(3, corruption="poisson", **shared(t)).fit(X),
     "batch_topk": lambda t: SparseAutoencoder(24, n_active=4, sparsity="batch_topk", **shared(t)).fit(X),
+    "vqvae": lambda t: VQVAE(16, n_codes=16, **shared(t)).fit(X),
     "stacked": lambda t: StackedAutoencoder(3, **shared(t)).fit(X),
     "fsdp": lambda t: VAE(3, **shared({**t, "strategy": "fsdp", "gradient_clip": 50.0})).fit(X),
     "fsdp_bf16": lambda t: VAE(3, network=Conv(), **shared({**t, "strategy": "fsdp", "precision": "bf16"})).fit(X),

@@ -88,10 +88,18 @@ def corruptions() -> str:
 
 
 def metrics() -> str:
-    """Every key of `evaluate`."""
+    """Every key of `evaluate` for which data are enough."""
     from isthmus.evaluate.metrics import METRICS
 
     return table(["key", "meaning"], [[f"`{key}`", text] for key, text in METRICS.items()])
+
+
+def extras(group: str) -> str:
+    """Keys of `evaluate` that need labels ("representation"), factors ("disentanglement") or reference ("samples")."""
+    from isthmus.evaluate.catalogue import GROUPS
+
+    rows = [[f"`{key}`", known.better or "", known.meaning] for key, known in GROUPS[group].items()]
+    return table(["key", "better", "meaning"], rows)
 
 
 def trainer() -> str:
@@ -137,7 +145,7 @@ def first_line(documented: Callable) -> str:
 
 MAKERS: dict[str, Callable[..., str]] = {
     maker.__name__: maker
-    for maker in (models, auto, chapters, likelihoods, corruptions, metrics, trainer, shared, usage)
+    for maker in (models, auto, chapters, likelihoods, corruptions, metrics, extras, trainer, shared, usage)
 }
 
 

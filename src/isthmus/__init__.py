@@ -9,24 +9,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from isthmus.errors import (
+    BelowEntropyWarning,
     CollapseWarning,
     CompileError,
     DataError,
     DataSourceError,
     DataTypeError,
+    DependentRowsError,
     DivergedError,
     ExportError,
     IsthmusError,
     IsthmusWarning,
+    LikelihoodWarning,
     LostProcessError,
     MissingExtraError,
     OvercompleteWarning,
     ParameterError,
     ParzenWarning,
     RunError,
+    SharedRowsWarning,
 )
 
 if TYPE_CHECKING:
+    from isthmus.comparison import compare
     from isthmus.engines.settings import inference
     from isthmus.models import models
     from isthmus.runs import load
@@ -36,22 +41,27 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BelowEntropyWarning",
     "CollapseWarning",
     "CompileError",
     "DataError",
     "DataSourceError",
     "DataTypeError",
+    "DependentRowsError",
     "DivergedError",
     "ExportError",
     "IsthmusError",
     "IsthmusWarning",
+    "LikelihoodWarning",
     "LostProcessError",
     "MissingExtraError",
     "OvercompleteWarning",
     "ParameterError",
     "ParzenWarning",
     "RunError",
+    "SharedRowsWarning",
     "Trainer",
+    "compare",
     "inference",
     "load",
     "models",
@@ -60,6 +70,7 @@ __all__ = [
 
 _HOME = {
     "Trainer": "isthmus.training",
+    "compare": "isthmus.comparison",
     "inference": "isthmus.engines.settings",
     "load": "isthmus.runs",
     "models": "isthmus.models",

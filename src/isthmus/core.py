@@ -132,6 +132,8 @@ class Composed(nn.Module):
 
     event_shape: tuple[int, ...] = ()
     """Shape of one sample; known once the model is set up."""
+    info: DataInfo
+    """What the model was set up for."""
 
     def __init__(
         self,
@@ -155,7 +157,7 @@ class Composed(nn.Module):
 
     def setup(self, info: DataInfo, latent_dim: int) -> Composed:
         """Create every parameter, knowing the data and the width of the code."""
-        self.event_shape = info.shape
+        self.event_shape, self.info = info.shape, info
         self.scaling.setup(info)
         self.corruption.setup(info, self.scaling)
         self.bottleneck.setup(latent_dim)
@@ -171,6 +173,8 @@ class Composed(nn.Module):
         for term in self.terms.values():
             cast("Term", term).setup(info, latent_dim)
         self.prior.attach(self)
+        for term in self.terms.values():
+            cast("Term", term).attach(self)
         return self.lay_out()
 
     def lay_out(self) -> Composed:
@@ -247,6 +251,16 @@ class Composed(nn.Module):
     def weights(self, progress: float = 1.0) -> dict[str, float]:
         """Weight of every term once this share of the training, in [0, 1], is done: some warm up."""
         return {name: cast("Term", term).weight_at(progress) for name, term in self.terms.items()}
+
+    def advance(self, progress: float) -> None:
+        """Tell the terms what share of the training, in [0, 1], is done."""
+        for term in self.terms.values():
+            cast("Term", term).advance(progress)
+
+    def guiding_loss(self, values: dict[str, float]) -> float:
+        """Weighted sum of the costs by which epochs are compared."""
+        weights = self.weights()
+        return sum(weights[name] * values[name] for name, term in self.terms.items() if cast("Term", term).guides)
 
     def _features(self, x_in: Tensor) -> Tensor:
         return self.network.encoder(x_in).float()

@@ -41,6 +41,10 @@ class DivergedError(IsthmusError, ArithmeticError):
     """Training met a NaN or an infinity; the model keeps its last good weights."""
 
 
+class DependentRowsError(IsthmusError, RuntimeError):
+    """What a model makes of a row depends on the rows around it, so that nothing it scores can be believed."""
+
+
 class LostProcessError(IsthmusError, ConnectionError):
     """One of several processes that work together is gone; what was saved is whole."""
 
@@ -57,5 +61,17 @@ class CollapseWarning(IsthmusWarning):
     """Most latents carry no information about the data."""
 
 
+class SharedRowsWarning(IsthmusWarning):
+    """Data that should be apart, such as test and training rows, are largely the same."""
+
+
 class ParzenWarning(IsthmusWarning):
     """A Parzen window estimate was asked for, and must not be believed."""
+
+
+class LikelihoodWarning(IsthmusWarning):
+    """An estimate of log p(x) rests on too few samples to be believed."""
+
+
+class BelowEntropyWarning(IsthmusWarning):
+    """A likelihood is higher than the noise of the data allows."""

@@ -28,6 +28,7 @@ from isthmus.explore.attributes import MOST_ATTRIBUTES, restore_attributes
 from isthmus.files import atomic_write, read_json, read_tensors, write_json, write_tensors
 from isthmus.models.auto import Choice
 from isthmus.networks import Scaling
+from isthmus.priors.afterwards import Afterwards, FittedPrior, fitted_prior
 from isthmus.processes import is_writer
 from isthmus.training.checkpoint import restore_module
 from isthmus.training.trainer import Trainer
@@ -165,6 +166,7 @@ def _describe(estimator: BaseAutoencoder, source: dict[str, Any] | None) -> dict
             "scaling": module.scaling.kind,
             "best_epoch": estimator.best_epoch_,
             "active_units": estimator.active_units_,
+            "prior": _encode(fitted_prior(module)),
             "choices": {name: [choice.value, choice.reason] for name, choice in estimator.choices_.items()},
             "attributes": {name: attribute.record() for name, attribute in estimator.attributes_.items()},
         },
@@ -196,6 +198,8 @@ def _rebuild(folder: Path, params: dict[str, Any]) -> BaseAutoencoder:
     with torch.device("meta"):
         parts = {"network": _decode(fitted["network"]), "likelihood": _decode(fitted["likelihood"])}
         module = estimator.compose({**parts, "scaling": Scaling(fitted["scaling"])})
+        if fitted.get("prior") is not None:  # runs of earlier versions say nothing of it
+            module.prior = Afterwards(module.prior, _fitted_prior(fitted["prior"]))
         estimator.module_ = module.setup(info, estimator.latent_dim_).eval()
     # What `fitted_arrays` adds is never more than a few copies of the weights.
     n_bytes = sum(tensor.numel() * tensor.itemsize for tensor in module.state_dict().values())
@@ -218,6 +222,13 @@ def _rebuild(folder: Path, params: dict[str, Any]) -> BaseAutoencoder:
     estimator.active_units_ = _count(fitted["active_units"], "active_units", most=estimator.latent_dim_)
     estimator.choices_ = {name: Choice(str(value), str(why)) for name, (value, why) in fitted["choices"].items()}
     return estimator
+
+
+def _fitted_prior(value: Any) -> FittedPrior:
+    prior = _decode(value)
+    if not isinstance(prior, FittedPrior):
+        raise RunError(f"a run declares {str(value)[:60]!r} as a density of its codes")
+    return prior
 
 
 def _restore_data(estimator: BaseAutoencoder, info: DataInfo, data: dict[str, Any]) -> None:

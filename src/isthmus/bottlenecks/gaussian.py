@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 from torch import Tensor
 from torch.distributions import Independent, Normal
@@ -11,8 +12,10 @@ from torch.nn.functional import softplus
 from isthmus.bottlenecks.base import Bottleneck
 from isthmus.core import Code
 
-_UNIT = math.log(math.expm1(1.0))  # softplus(_UNIT) = 1: training starts at the prior's spread
-_MIN_STD = 1e-6
+UNIT = math.log(math.expm1(1.0))
+"""softplus(UNIT) = 1: training starts at the prior's spread."""
+MIN_STD = 1e-6
+"""Least standard deviation."""
 
 
 class DiagonalGaussian(Bottleneck):
@@ -22,6 +25,7 @@ class DiagonalGaussian(Bottleneck):
     While evaluating, z is the mean, so that the code is deterministic, unless ``sampling`` is set.
     """
 
+    names: ClassVar = {"gaussian": {}}
     stochastic = True
     mean_first = True
 
@@ -29,8 +33,11 @@ class DiagonalGaussian(Bottleneck):
     def n_features(self) -> int:
         return 2 * self.latent_dim_
 
-    def forward(self, h: Tensor) -> Code:
+    def posterior(self, h: Tensor) -> Independent:
         mean, raw = h.chunk(2, dim=-1)
-        std = softplus(raw + _UNIT) + _MIN_STD
-        q = Independent(Normal(mean, std, validate_args=False), 1, validate_args=False)
-        return Code(q.rsample() if self.training or self.sampling else mean, q)
+        std = softplus(raw + UNIT) + MIN_STD
+        return Independent(Normal(mean, std, validate_args=False), 1, validate_args=False)
+
+    def forward(self, h: Tensor) -> Code:
+        q = self.posterior(h)
+        return Code(q.rsample() if self.training or self.sampling else q.mean, q)

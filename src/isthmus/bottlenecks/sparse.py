@@ -31,6 +31,7 @@ class Sparse(Bottleneck):
     zero), both of shape (B, latent_dim).
     """
 
+    continuous = False
     k: int = 0
     """Active latents per sample, where their number is given."""
     bias: float = 0.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -129,20 +128,6 @@ def _score(estimator: BaseAutoencoder, config: Any) -> None:
         print(f"{config.out}: one value per row")
 
 
-def _evaluate(estimator: BaseAutoencoder, config: Any) -> None:
-    from isthmus.evaluate.metrics import METRICS
-    from isthmus.files import write_json
-
-    metrics = estimator.evaluate(run_samples(estimator, config))
-    if config.json:
-        print(json.dumps(metrics))
-    else:
-        for name, value in metrics.items():
-            print(f"{name:<20} {value:>14,.4f}   {METRICS[name]}")
-    if config.out is not None:
-        write_json(Path(config.out), metrics)
-
-
 def _report(estimator: BaseAutoencoder, config: Any) -> None:
     from isthmus.report import write_report
 
@@ -172,9 +157,8 @@ def _feature_names(estimator: BaseAutoencoder) -> list[str] | None:
     return None if names is None else [str(name) for name in names]
 
 
-def _out(text: str, *, required: bool = True) -> tuple[tuple[str, ...], dict[str, Any]]:
-    kind = {"type": str, "required": True} if required else {"type": str | None}
-    return ("--out",), {**kind, "metavar": "FILE", "help": text}
+def _out(text: str) -> tuple[tuple[str, ...], dict[str, Any]]:
+    return ("--out",), {"type": str, "required": True, "metavar": "FILE", "help": text}
 
 
 _DIVISIBLE = ("encode", "reconstruct", "score")
@@ -188,10 +172,9 @@ _ACTIONS: dict[str, tuple[Callable[..., None], str, bool]] = {
         "Log-likelihood (a lower bound) of each row, in nats; low scores are unusual rows.",
         True,
     ),
-    "evaluate": (_evaluate, "Every metric that applies, with its meaning.", True),
     "report": (_report, "Write RUN/report.html and RUN/figures anew.", True),
 }
-_ENGINE = [
+ENGINE = [
     (
         ("--backend",),
         {
@@ -206,13 +189,13 @@ _ENGINE = [
     ),
 ]
 _OPTIONS: dict[str, list[tuple[tuple[str, ...], dict[str, Any]]]] = {
-    "encode": [_out("where to write: .npy, .csv or .parquet"), *_ENGINE],
-    "reconstruct": [_out(".npy, .csv or .parquet; for pictures .png, a sheet of pairs"), *_ENGINE],
+    "encode": [_out("where to write: .npy, .csv or .parquet"), *ENGINE],
+    "reconstruct": [_out(".npy, .csv or .parquet; for pictures .png, a sheet of pairs"), *ENGINE],
     "denoise": [
         _out(".npy, .csv or .parquet; for pictures .png, a sheet of noisy and restored ones"),
         (("--corrupt",), {"action": "store_true", "help": "the data are clean: add the model's own noise first"}),
         (("--seed",), {"type": int | None, "default": None, "help": "seed of that noise"}),
-        *_ENGINE,
+        *ENGINE,
     ],
     "sample": [
         (("-n", "--n"), {"type": int, "default": 64, "help": "how many"}),
@@ -225,12 +208,7 @@ _OPTIONS: dict[str, list[tuple[tuple[str, ...], dict[str, Any]]]] = {
             ("--out",),
             {"type": str | None, "metavar": "FILE", "help": "write one value per row: .npy, .csv, .parquet"},
         ),
-        *_ENGINE,
-    ],
-    "evaluate": [
-        (("--json",), {"action": "store_true", "help": "print one JSON object instead of a table"}),
-        _out("write the metrics as JSON", required=False),
-        *_ENGINE,
+        *ENGINE,
     ],
     "report": [],
 }

@@ -11,7 +11,7 @@ from torch import nn
 
 from isthmus.engines.norms import without_norms
 from isthmus.networks.base import Flatten, Inlet, Unflatten
-from isthmus.networks.conv import ChannelsFirst, ChannelsLast, TransposedConv, Upsample
+from isthmus.networks.conv import ChannelsFirst, ChannelsLast, Positions, TransposedConv, Upsample
 from isthmus.networks.unet import Contract, Expand, Outputs
 from isthmus.networks.unit_norm import UnitNormLinear
 
@@ -148,6 +148,11 @@ def _channels_first(graph: Graph, layer: nn.Module, name: str) -> str:
     return graph.add("Transpose", name, perm=[0, 3, 1, 2])
 
 
+def _positions(graph: Graph, layer: Positions, name: str) -> str:
+    parts = graph.add("Reshape", name, graph.constant(np.array([0, *layer.parts, -1])))
+    return graph.add("Flatten", graph.add("Transpose", parts, perm=[0, 1, 3, 2]), axis=1)
+
+
 def _upsample(graph: Graph, layer: Upsample, name: str) -> str:
     return _enlarge(graph, layer.size, name)
 
@@ -206,6 +211,7 @@ _WRITERS: dict[type[nn.Module], Writer] = {
     nn.AvgPool2d: _pool("AveragePool"),
     ChannelsFirst: _channels_first,
     ChannelsLast: _named("Transpose", perm=[0, 2, 3, 1]),
+    Positions: _positions,
     Upsample: _upsample,
     nn.ReLU: _named("Relu"),
     nn.LeakyReLU: lambda graph, layer, name: graph.add("LeakyRelu", name, alpha=layer.negative_slope),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
 from isthmus.core import Composed
-from isthmus.terms import kl_divergence
+from isthmus.terms import kl_closed
 
 # Draws decoded at once, in values: bounds the memory of a batch, and keeps it in the cache of a processor.
 _MOST_VALUES = 1 << 20
@@ -22,6 +23,8 @@ _SHARED = 1 << 15
 
 def common_noise(n_draws: int, latent_dim: int, seed: int = 0) -> Tensor:
     """Standard normal draws of shape (k, 1, latent_dim), shared by all rows.
+
+    ``latent_dim`` is the width of the noise: `Bottleneck.noise_dim`, which most often is that of the code.
 
     Antithetic, and with second moment exactly the identity where there are enough draws, so that means of
     quadratics come out exact: the ELBO of a linear Gaussian model has no sampling error. k is ``n_draws``, rounded
@@ -37,12 +40,15 @@ def common_noise(n_draws: int, latent_dim: int, seed: int = 0) -> Tensor:
 
 
 def draw(q: Distribution, noise: Tensor) -> Tensor:
-    """Samples of q made from standard normal ``noise``, of shape (k, B, latent_dim)."""
+    """Samples of q, of shape (k, B, latent_dim), made from standard normal ``noise`` of shape (k, 1 or B, noise_dim).
+
+    A posterior other than a Gaussian with diagonal covariance has a method ``from_noise`` for that, in which no row
+    depends on another.
+    """
     if isinstance(q, Independent) and isinstance(q.base_dist, Normal):
         return q.mean + q.stddev * noise
-    if hasattr(q, "from_noise"):
-        return q.from_noise(noise)  # pyright: ignore[reportAttributeAccessIssue]
-    return q.rsample(noise.shape[:1])
+    from_noise = getattr(q, "from_noise", None)
+    return q.rsample(noise.shape[:1]) if from_noise is None else from_noise(noise)
 
 
 def elbo(module: Composed, x: Tensor, noise: Tensor) -> Tensor:
@@ -53,10 +59,21 @@ def elbo(module: Composed, x: Tensor, noise: Tensor) -> Tensor:
     """
     q, prior = posterior(module, x), module.prior()
     z = draw(q, noise)
-    divergence = kl_divergence(q, prior, z)
-    divergence = _over_draws(divergence) if divergence.ndim > 1 else divergence
+    apart = _divergence(q, prior, z)
     expected = _over_draws(log_prob(module, x, z))
-    return (expected - divergence).to(expected.dtype)
+    return (expected - apart).to(expected.dtype)
+
+
+def divergence(module: Composed, x: Tensor, noise: Tensor) -> Tensor:
+    """KL(q(z|x) ‖ p(z)) in nats, of shape (B,): in closed form where there is one, else a mean over ``noise``."""
+    q, prior = posterior(module, x), module.prior()
+    return _divergence(q, prior, draw(q, noise))
+
+
+def _divergence(q: Distribution, prior: Distribution, z: Tensor) -> Tensor:
+    closed = kl_closed(q, prior, z)
+    found = q.log_prob(z) - prior.log_prob(z) if closed is None else closed
+    return _over_draws(found) if found.ndim > 1 else found
 
 
 def log_weights(module: Composed, x: Tensor, noise: Tensor) -> Tensor:
@@ -66,7 +83,7 @@ def log_weights(module: Composed, x: Tensor, noise: Tensor) -> Tensor:
     return log_prob(module, x, z) + module.prior().log_prob(z) - q.log_prob(z)
 
 
-def own_noise(seed: int, first: int, n_rows: int, latent_dim: int) -> Callable[[int], Tensor]:
+def own_noise(seed: int, first: int, n_rows: int, noise_dim: int) -> Callable[[int], Tensor]:
     """Source of standard normal draws that every row has to itself, whatever batch it comes in.
 
     Row i of the data has the same draws for the same seed, and rows have different ones, so that the error of a mean
@@ -78,13 +95,13 @@ def own_noise(seed: int, first: int, n_rows: int, latent_dim: int) -> Callable[[
         Of all rows.
     first, n_rows : int
         Rows ``first`` to ``first + n_rows - 1`` of the data are in the batch.
-    latent_dim : int
-        Width of the code.
+    noise_dim : int
+        Width of the noise, which most often is that of the code.
 
     Returns
     -------
     draw : callable
-        Gives the next k draws of each row, (k, n_rows, latent_dim), for k a multiple of 16.
+        Gives the next k draws of each row, (k, n_rows, noise_dim), for k a multiple of 16.
     """
     generators = [
         torch.Generator().manual_seed(int(np.random.SeedSequence((seed, row)).generate_state(1)[0]))
@@ -92,7 +109,7 @@ def own_noise(seed: int, first: int, n_rows: int, latent_dim: int) -> Callable[[
     ]
 
     def draw(k: int) -> Tensor:
-        return torch.stack([torch.randn(k, latent_dim, generator=generator) for generator in generators], 1)
+        return torch.stack([torch.randn(k, noise_dim, generator=generator) for generator in generators], 1)
 
     return draw
 
@@ -102,15 +119,34 @@ def importance_weighted(module: Composed, x: Tensor, n_draws: int, noise: Callab
 
     It does not fall as k grows, and tends to log p(x). ``noise`` is a source as `own_noise` makes it.
     """
+    total = nothing(x)
+    for weights in weight_passes(module, x, n_draws, noise):
+        total = add_up(total, weights)
+    return total - math.log(n_draws)
+
+
+def weight_passes(module: Composed, x: Tensor, n_draws: int, noise: Callable[[int], Tensor]) -> Iterator[Tensor]:
+    """Log importance weights, as many draws at a time as memory allows: (k, B) each, float64."""
     per_pass = max(1, _most_draws(module, x) // _GROUP) * _GROUP
-    parts = []
     for start in range(0, n_draws, per_pass):
         k = min(per_pass, n_draws - start)
         drawn = noise(-(-k // _GROUP) * _GROUP)[:k]
-        parts.append(log_weights(module, x, drawn.to(x.device)).double())
-    # Row by row, so that no sum is split in another way for another number of rows.
-    total = torch.stack([weights.logsumexp(0) for weights in torch.cat(parts).T.contiguous()])
-    return total - torch.tensor(float(n_draws), dtype=torch.float64, device=x.device).log()
+        yield log_weights(module, x, drawn.to(x.device)).double()
+
+
+def nothing(x: Tensor) -> Tensor:
+    """Logarithm of an empty sum for each row, of shape (B,), float64."""
+    return torch.full((len(x),), -math.inf, dtype=torch.float64, device=x.device)
+
+
+def add_up(total: Tensor, weights: Tensor) -> Tensor:
+    """Logarithm (B,) of a sum that goes on with exp(weights), of shape (k, B).
+
+    Always by 16 draws of a row, so that no sum is split in another way for another number of rows in memory.
+    """
+    for group in weights.split(_GROUP):
+        total = torch.logaddexp(total, group.T.contiguous().logsumexp(1))
+    return total
 
 
 def log_prob(module: Composed, x: Tensor, z: Tensor) -> Tensor:
@@ -138,7 +174,7 @@ def _over_draws(values: Tensor) -> Tensor:
 
 def posterior(module: Composed, x: Tensor) -> Distribution:
     """q(z|x) in float64, as PyTorch's functions of float32 round the last values of an array in another way."""
-    q = module.bottleneck(module.features(x).double()).q
+    q = module.bottleneck.posterior(module.features(x).double())
     if q is None:
         raise TypeError("a deterministic code has no bound")
     return q

@@ -61,16 +61,21 @@ class Clustering:
             information over the mean of both entropies. ``ari``: Rand index, adjusted so that chance gives 0 (Hubert &
             Arabie, 1985).
         """
-        from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
-
         y = np.asarray(y)
         if y.shape != self.labels.shape:
             raise DataError(f"there are {len(self.labels):,} rows and labels of shape {y.shape}; give one per row")
-        return {
-            "accuracy": matched_accuracy(y, self.labels),
-            "nmi": float(normalized_mutual_info_score(y, self.labels)),
-            "ari": float(adjusted_rand_score(y, self.labels)),
-        }
+        return agreement(y, self.labels)
+
+
+def agreement(y: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """What `Clustering.scores` gives, of classes and clusters of shape (n,)."""
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
+    return {
+        "accuracy": matched_accuracy(y, labels),
+        "nmi": float(normalized_mutual_info_score(y, labels)),
+        "ari": float(adjusted_rand_score(y, labels)),
+    }
 
 
 def matched_accuracy(y: np.ndarray, labels: np.ndarray) -> float:
@@ -95,7 +100,10 @@ def cluster(
         raise ParameterError(f"method must be one of {', '.join(map(repr, get_args(Method)))}, got {method!r}")
     if not 1 <= n_clusters <= len(codes):
         raise ParameterError(f"n_clusters must lie between 1 and the number of rows, {len(codes):,}, got {n_clusters}")
-    labels, shares = (_kmeans if method == "kmeans" else _mixture)(codes, n_clusters, random_state)
+    if method == "kmeans":
+        labels, shares = kmeans(codes, n_clusters, random_state), None
+    else:
+        labels, shares = fit_mixture(codes, n_clusters, random_state)
     # The order of the clusters is otherwise that of a random start.
     order = np.argsort(-np.bincount(labels, minlength=n_clusters), kind="stable")
     labels = np.argsort(order)[labels]
@@ -105,13 +113,15 @@ def cluster(
     return Clustering(labels, centres, estimator.inverse_transform(centres), probabilities)
 
 
-def _kmeans(codes: np.ndarray, n_clusters: int, random_state: Any) -> tuple[np.ndarray, None]:
+def kmeans(codes: np.ndarray, n_clusters: int, random_state: Any) -> np.ndarray:
+    """Cluster of each code (n, latent_dim), by the best of ten starts."""
     from sklearn.cluster import KMeans
 
-    return KMeans(n_clusters, n_init=_KMEANS_STARTS, random_state=random_state).fit_predict(codes), None
+    return KMeans(n_clusters, n_init=_KMEANS_STARTS, random_state=random_state).fit_predict(codes)
 
 
-def _mixture(codes: np.ndarray, n_clusters: int, random_state: Any) -> tuple[np.ndarray, np.ndarray]:
+def fit_mixture(codes: np.ndarray, n_clusters: int, random_state: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Label of every code, and the share (n, n_clusters) that each component of a Gaussian mixture has in it."""
     from sklearn.mixture import GaussianMixture
 
     # A full covariance for each cluster wants a few rows for each latent.

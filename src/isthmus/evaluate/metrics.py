@@ -12,11 +12,12 @@ from isthmus.data.info import describe_data
 from isthmus.data.streams import AnyRows, chunks
 from isthmus.engines.engine import engine_of
 from isthmus.evaluate.bounds import common_noise, draw
+from isthmus.evaluate.pictures import psnr
+from isthmus.evaluate.trust import check_trust, further_metrics
 from isthmus.terms import kl_per_latent
 
 if TYPE_CHECKING:
     from isthmus.core import Composed
-    from isthmus.data.info import DataInfo
     from isthmus.models.base import BaseAutoencoder
 
 METRICS = {
@@ -24,13 +25,23 @@ METRICS = {
     "mse": "squared error of the reconstruction, averaged over rows and values, in squared data units",
     "r2": "share of the variance (about the rows' own mean) that the reconstruction explains",
     "psnr": "pictures only: 10 log10(range² / mse) in decibels, range 255 for uint8, else that of the training data",
+    "ssim": "pictures only: structural similarity of the reconstructions, at most 2,000 of them (Wang et al., 2004)",
     "reconstruction_nll": "−log p(x | z = code) in nats per sample, at the deterministic code",
     "elbo": "evidence lower bound on log p(x), nats per sample (Kingma & Welling, 2014)",
-    "bits_per_dim": "−elbo / (values per sample · ln 2); for a deterministic code, of reconstruction_nll",
+    "bits_per_dim": "−elbo / (values per sample · ln 2); without an elbo, of discrete_bound or of reconstruction_nll",
     "kl": "KL(q(z|x) ‖ p(z)), nats per sample",
+    "rate": "nats per sample that the code costs: the same as kl; −log P(z) of quantised codes (Alemi et al., 2018)",
+    "distortion": "−E log p(x|z) over codes drawn from q(z|x), nats per sample: −elbo − rate (Alemi et al., 2018)",
+    "mutual_information": "E log q(z|x) / q(z), nats; q(z) is of 2,000 rows at most (Hoffman & Johnson, 2016)",
+    "aggregate_gap": "KL(q(z) ‖ p(z)), nats: codes of the data against codes of the prior; rate − mutual_information",
+    "total_correlation": "KL(q(z) ‖ Π q(zⱼ)), nats: how far the latents are from independent (Chen et al., 2018)",
+    "dimension_kl": "Σ KL(q(zⱼ) ‖ p(zⱼ)), nats: aggregate_gap − total_correlation (Chen et al., 2018)",
     "active_units": "latents whose posterior mean varies over the rows by more than 0.01 (Burda et al., 2016)",
     "l0": "sparse codes: latents that are not zero, averaged over the rows",
     "dead_share": "sparse codes: share of the latents that are zero for every row",
+    "discrete_bound": "quantised codes: log p(x|z) + log P(z), a lower bound on log p(x), nats per sample",
+    "codebook_usage": "quantised codes: share of a codebook that some row uses, mean over the codebooks",
+    "perplexity": "quantised codes: exp(entropy) of how often each code is used, mean over the codebooks",
     "log_likelihood": "exact log p(x), nats per sample, where the model has one in closed form",
     "jacobian_norm": "‖∂z/∂x‖² of the code by the scaled input: squared derivatives, summed, mean over the rows",
 }
@@ -40,7 +51,7 @@ METRICS = {
 def evaluate(estimator: BaseAutoencoder, X: AnyRows) -> dict[str, float]:
     """Metrics of a fitted estimator on samples (n, *event), with the keys of `METRICS` that apply."""
     from isthmus.models.fitting import active_units, some_codes
-    from isthmus.models.inference import by_batch, score_rows
+    from isthmus.models.inference import by_batch, divergence_rows, score_rows
 
     module, info = engine_of(estimator.module_), estimator.info_
     mse = squared_error(module, X)
@@ -57,7 +68,9 @@ def evaluate(estimator: BaseAutoencoder, X: AnyRows) -> dict[str, float]:
     bound = -result["reconstruction_nll"]
     if module.bottleneck.stochastic:
         bound = result["elbo"] = float(score_rows(module, X).mean(dtype=np.float64))
-        result["kl"] = float(divergences(estimator, X).mean(0).sum())
+        result["kl"] = float(divergence_rows(module, X).mean(dtype=np.float64))
+    result |= further_metrics(estimator, X, result)
+    check_trust(estimator, X, nll)
     result["bits_per_dim"] = float(-bound / (info.n_values * np.log(2)))
     result["active_units"] = float(active_units(some_codes(estimator, X)))
     return result
@@ -71,12 +84,6 @@ def squared_error(module: Composed, X: AnyRows) -> float:
     for chunk in chunks(X, MOST_ROWS):
         total += float(np.sum((rebuild(module, chunk) - np.asarray(chunk, dtype=np.float64)) ** 2))
     return total / math.prod(X.shape)
-
-
-def psnr(mse: float, info: DataInfo) -> float:
-    """Peak signal-to-noise ratio in decibels: the range of the data over the root mean squared error."""
-    low, high = info.display_range
-    return float(10 * np.log10(max(high - low, 1e-12) ** 2 / max(mse, 1e-12)))
 
 
 def divergences(estimator: BaseAutoencoder, X: AnyRows) -> np.ndarray:

@@ -4,6 +4,8 @@
 | --- | --- | --- |
 | ``latent_dim`` | any | half the number of values, at most 16 or the number of samples |
 | | ``network="unet"`` | all that passes from its encoder to its decoder |
+| | ``network="conv_grid"`` | 4 values at each position of the grid |
+| | quantised models | as many tokens of 4 values (`FSQVAE`: 3) as fit into a sample, at most 8 |
 | | sparse models | four times the number of values, at most 4,096 or the number of samples |
 | ``likelihood`` | every value 0 or 1 | Bernoulli |
 | | one-hot rows | categorical |
@@ -14,6 +16,7 @@
 | | pictures, under ``network="unet"`` | global: one mean and one scale |
 | | other tables | standard, column by column |
 | ``network`` | pictures with both sides at least 16 | convolutional, halved until 4 to 7 pixels remain, batch norm |
+| | the same, quantised models | convolutions alone, halved until 5 to 8 pixels remain, if ``latent_dim`` is "auto" |
 | | anything else | fully connected, two layers, 64 to 512 wide |
 | | sparse models | linear |
 | ``max_epochs`` | any | as many as make 5,000 steps, at least 10 and at most 500 |
@@ -173,10 +176,16 @@ def _unet(info: DataInfo) -> UNet:
     return UNet(channels=(16, *(2 * n for n in _channels(info)))) if info.is_picture else UNet()
 
 
-def _channels(info: DataInfo) -> tuple[int, ...]:
-    """Channels of each stage that halves a picture, until 4 to 7 pixels remain."""
+def grid(info: DataInfo, code_channels: int = 4) -> Conv:
+    """Convolutions alone, whose code is a grid of 5 to 8 positions along the shorter side of a picture."""
+    channels = _channels(info, 8) if info.is_picture else (16,)
+    return Conv(channels, width=None, norm="batch", code_channels=code_channels)
+
+
+def _channels(info: DataInfo, most: int = 7) -> tuple[int, ...]:
+    """Channels of each stage that halves a picture, until at most so many pixels remain."""
     channels, side = [16], min(info.shape[:2]) // 2
-    while side > 7 and len(channels) < 6:
+    while side > most and len(channels) < 6:
         channels.append(min(2 * channels[-1], 256))
         side //= 2
     return tuple(channels)
@@ -188,5 +197,6 @@ _NETWORKS: dict[str, Callable[[DataInfo], Network]] = {
     "mlp": _mlp,
     "conv": _conv,
     "conv_pool": lambda info: _conv(info, pool="max"),
+    "conv_grid": grid,
     "unet": _unet,
 }

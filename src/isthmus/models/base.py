@@ -21,9 +21,10 @@ from isthmus.data.info import DataInfo, describe_data
 from isthmus.data.streams import AnyRows
 from isthmus.engines.engine import Engine, describe_engine, engine_of
 from isthmus.errors import DataError, ParameterError, RunError
-from isthmus.evaluate.metrics import evaluate
 from isthmus.likelihoods import Likelihood
 from isthmus.models.auto import Choice
+from isthmus.models.estimating import Estimating
+from isthmus.models.evaluable import Evaluable
 from isthmus.models.explorable import Explorable
 from isthmus.models.fitting import Fit, fit_module
 from isthmus.models.inference import (
@@ -56,7 +57,9 @@ def _is_stochastic(estimator: BaseAutoencoder) -> bool:
     )
 
 
-class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class BaseAutoencoder(
+    Explorable, Evaluable, Estimating, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     """Base of every variant. A subclass is a recipe: its parameters, and the parts that they pick.
 
     A subclass defines ``name`` (its name on the command line), ``__init__`` (which passes ``**shared`` on) and
@@ -298,10 +301,6 @@ class BaseAutoencoder(Explorable, ClassNamePrefixFeaturesOutMixin, TransformerMi
         return weigh_rows(self._engine, samples, n_samples, seed)
 
     # ---------------------------------------------------------------- looking
-
-    def evaluate(self, X: Any) -> dict[str, float]:
-        """Every metric that applies, as one flat dict; `isthmus.evaluate.metrics.METRICS` documents the keys."""
-        return evaluate(self, self._read(X, supported=True))
 
     def describe(self) -> str:
         """What the model is, and what "auto" chose and why, as text."""

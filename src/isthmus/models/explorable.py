@@ -11,10 +11,11 @@ from isthmus.errors import DataError
 from isthmus.evaluate.clustering import Clustering, Method, cluster
 from isthmus.explore.attributes import MOST_ATTRIBUTES, Attribute, AttributePosterior, Codes, check_name, find_attribute
 from isthmus.explore.axes import known_attribute
+from isthmus.models.densities import Densities
 
 
-class Explorable:
-    """Attributes of samples, and groups of them. A base of `BaseAutoencoder`."""
+class Explorable(Densities):
+    """Attributes of samples, groups of them, and the density of their codes. A base of `BaseAutoencoder`."""
 
     attributes_: dict[str, Attribute]
 

@@ -101,10 +101,17 @@ class Fit:
             self.estimator.best_epoch_ = loop.position.best_epoch
 
 
-def fit_module(estimator: BaseAutoencoder, X: AnyRows, target: AnyRows | None = None) -> None:
-    """Train ``estimator`` on samples (n, *event) and set its fitted attributes; the ``target`` is X unless given."""
+def fit_module(
+    estimator: BaseAutoencoder, X: AnyRows, target: AnyRows | None = None, *, labels: np.ndarray | None = None
+) -> None:
+    """Train ``estimator`` on samples (n, *event) and set its fitted attributes.
+
+    The ``target`` is X unless given. A model of samples of known classes gets their numbers (n,) instead, as
+    ``labels``.
+    """
     trainer = estimator.trainer or Trainer()
-    fingerprint = _fingerprint(estimator, X, target)
+    beside = target if labels is None else labels
+    fingerprint = _fingerprint(estimator, X, beside)
     checkpoint = load_checkpoint(trainer, fingerprint)
     group = join(trainer)
     group.require_same(f"{fingerprint} {checkpoint and checkpoint.position}", "data, parameters and checkpoint")
@@ -117,8 +124,9 @@ def fit_module(estimator: BaseAutoencoder, X: AnyRows, target: AnyRows | None = 
     latent_dim, choices = prepare(estimator, info, position.seed)
     n_batches = -(-len(split.train) // trainer.resolve_batch_size(len(split.train)))
     n_epochs, choices["max_epochs"] = choose_max_epochs(estimator.max_epochs, n_batches)
+    start_prior(estimator.module_, X, split, position.seed)
     fit = Fit(estimator, X, split, trainer, n_epochs, position.seed, fingerprint, group)
-    loop = fit.loop(estimator.module_, X, position, n_epochs, target=target)
+    loop = fit.loop(estimator.module_, X, position, n_epochs, target=beside)
     estimator.choices_ = choices
     try:
         estimator.train_module(fit, loop, checkpoint)
@@ -172,6 +180,12 @@ def prepare(estimator: BaseAutoencoder, info: DataInfo, seed: int) -> tuple[int,
     return latent_dim, choices | estimator.own_choices(info, latent_dim)
 
 
+def start_prior(module: Composed, X: AnyRows, split: Split, seed: int) -> None:
+    """Show the prior training samples, from all over, before any training."""
+    with random_numbers(seed, torch.device("cpu")):
+        module.prior.start(lambda n: module.real(torch.tensor(X[spread(split.train, n)])))
+
+
 def spread(rows: RowNumbers, most: int) -> np.ndarray:
     """At most so many of the rows, from all over, as their order may mean something."""
     return rows[:: -(-len(rows) // most)]
@@ -222,8 +236,9 @@ def some_codes(estimator: BaseAutoencoder, rows: AnyRows) -> np.ndarray:
 def finish(estimator: BaseAutoencoder, rows: AnyRows, target: AnyRows | None = None) -> None:
     """What is learned once the weights stand: a fitted prior, how many latents are in use, what the variant adds."""
     codes = some_codes(estimator, rows)
-    estimator.module_.prior.fit(torch.from_numpy(codes))
     estimator.active_units_ = active_units(codes)
+    # This may take a while, and be cut off by Ctrl-C.
+    estimator.module_.prior.fit(torch.from_numpy(codes))
     estimator.learn_more(rows if target is None else target)
 
 

@@ -21,6 +21,7 @@ from isthmus.models.denoiser import Denoiser
 from isthmus.models.inference import batch_size, by_batch, device_of, score_rows
 from isthmus.models.inputs import restore_shape
 from isthmus.principal import Principal, leading
+from isthmus.priors.afterwards import fitted_prior
 from isthmus.training.runtime import random_numbers
 
 STEPS = 100
@@ -135,6 +136,8 @@ class GenerativeDenoiser(Denoiser):
     ) -> np.ndarray:
         """Draw new data: a chain of corrupting and denoising for each sample, and its last state.
 
+        Once `fit_prior` has learned the density of the codes, codes drawn from that are decoded instead.
+
         Parameters
         ----------
         n_samples : int
@@ -156,6 +159,8 @@ class GenerativeDenoiser(Denoiser):
         for name, value in (("n_samples", n_samples), ("n_steps", n_steps)):
             if value < 1:
                 raise ParameterError(f"{name} must be at least 1, got {value}")
+        if fitted_prior(self.module_) is not None:
+            return super().sample(n_samples, random_state=random_state, noise=noise)
         noisy = not self.info_.is_picture if noise == "auto" else noise
         module = self.module_.eval()
         seed = check_random_state(random_state).randint(2**31 - 1)

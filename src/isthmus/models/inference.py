@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -15,7 +15,16 @@ from isthmus.core import Composed
 from isthmus.data.streams import AnyRows, chunks
 from isthmus.engines.engine import Engine
 from isthmus.engines.halves import in_blocks
-from isthmus.evaluate.bounds import common_noise, elbo, importance_weighted, log_prob, own_noise, posterior
+from isthmus.evaluate.bounds import (
+    common_noise,
+    divergence,
+    draw,
+    elbo,
+    importance_weighted,
+    log_prob,
+    own_noise,
+    posterior,
+)
 
 # Decoded values of a batch. A processor is fastest where what passes between the layers stays in its cache.
 _MOST_VALUES = {"cpu": 1 << 19}
@@ -23,24 +32,36 @@ _MOST_VALUES_ELSEWHERE = 1 << 22
 MOST_ROWS = 512
 SCORE_DRAWS = 32
 
+Weigh = Callable[[Composed, Tensor, int, Callable[[int], Tensor]], Tensor]
+"""Function of a module, rows (B, *event), a number of draws, and their source: one value or more for each row."""
+
 
 @dataclass(frozen=True)
 class Posterior:
-    """q(z|x) of every row: a Gaussian with diagonal covariance.
+    """q(z|x) of every row.
 
     Parameters
     ----------
     mean, std : ndarray of shape (n, latent_dim)
         Moments.
+    noise_dim : int, optional
+        How many standard normal numbers a draw is made of, if these are not the moments of a Gaussian with diagonal
+        covariance.
+    made_of : callable, optional
+        Draws (k, n, latent_dim) made of such numbers (k, n, noise_dim).
     """
 
     mean: np.ndarray
     std: np.ndarray
+    noise_dim: int | None = None
+    made_of: Callable[[np.ndarray], np.ndarray] | None = field(default=None, repr=False)
 
     def sample(self, n: int = 1, *, random_state: int | np.random.RandomState | None = None) -> np.ndarray:
         """Draw ``n`` codes per row, of shape (n, rows, latent_dim)."""
-        noise = check_random_state(random_state).standard_normal((n, *self.mean.shape))
-        return (self.mean + self.std * noise).astype(self.mean.dtype)
+        rows, width = self.mean.shape
+        noise = check_random_state(random_state).standard_normal((n, rows, self.noise_dim or width))
+        drawn = self.mean + self.std * noise if self.made_of is None else self.made_of(noise)
+        return drawn.astype(self.mean.dtype)
 
 
 @torch.no_grad()
@@ -109,25 +130,60 @@ def decoded(module: Composed, z: Tensor) -> Tensor:
 
 def moments(module: Composed, rows: AnyRows) -> Posterior:
     """`BaseAutoencoder.posterior`."""
+    gaussian = True
 
     def both(x: Tensor) -> Tensor:
+        nonlocal gaussian
         q = posterior(module, x)
+        gaussian = not hasattr(q, "from_noise")
         return torch.stack([q.mean, q.stddev], 1).float()
 
     found = by_batch(module, rows, both)
-    return Posterior(found[:, 0], found[:, 1])
+    if gaussian:
+        return Posterior(found[:, 0], found[:, 1])
+    return Posterior(
+        found[:, 0], found[:, 1], module.bottleneck.noise_dim, lambda noise: _draws_of(module, rows, noise)
+    )
+
+
+def _draws_of(module: Composed, rows: AnyRows, noise: np.ndarray) -> np.ndarray:
+    """Codes (k, n, latent_dim) drawn from the posterior of each row, made of standard normal numbers."""
+    first = 0
+
+    def draw_batch(x: Tensor) -> Tensor:
+        nonlocal first
+        start, first = first, first + len(x)
+        part = torch.tensor(noise[:, start:first], device=x.device)
+        return draw(posterior(module, x), part).transpose(0, 1)
+
+    return by_batch(module, rows, draw_batch, copies=len(noise)).swapaxes(0, 1)
 
 
 def score_rows(module: Composed, rows: AnyRows) -> np.ndarray:
     """`BaseAutoencoder.score_samples`: the same noise for every row, so that no row depends on another."""
     if not module.bottleneck.stochastic:
         return by_batch(module, rows, lambda x: log_prob(module, x, module.code(x)[None])[0])
-    noise = common_noise(SCORE_DRAWS, module.bottleneck.latent_dim_).to(device_of(module))
+    noise = _score_noise(module)
     return by_batch(module, rows, lambda x: elbo(module, x, noise), copies=len(noise))
 
 
-def weigh_rows(module: Composed, rows: AnyRows, n_draws: int, seed: int) -> np.ndarray:
-    """`BaseAutoencoder.log_likelihood`: every row has noise of its own, which its number and the seed make."""
+def divergence_rows(module: Composed, rows: AnyRows) -> np.ndarray:
+    """KL of the posterior of each row from the prior in nats, with the noise that `score_rows` has."""
+    noise = _score_noise(module)
+    return by_batch(module, rows, lambda x: divergence(module, x, noise))
+
+
+def _score_noise(module: Composed) -> Tensor:
+    return common_noise(SCORE_DRAWS, module.bottleneck.noise_dim).to(device_of(module))
+
+
+def weigh_rows(
+    module: Composed, rows: AnyRows, n_draws: int, seed: int, function: Weigh = importance_weighted
+) -> np.ndarray:
+    """What a function makes of the importance weights of every row: `BaseAutoencoder.log_likelihood` by default.
+
+    Every row has noise of its own, which its number and the seed make.
+    """
     first = 0
 
     def weigh(x: Tensor) -> Tensor:
@@ -135,8 +191,8 @@ def weigh_rows(module: Composed, rows: AnyRows, n_draws: int, seed: int) -> np.n
         start, first = first, first + len(x)
 
         def weigh_block(x: Tensor) -> Tensor:
-            noise = own_noise(seed, start, len(x), module.bottleneck.latent_dim_)
-            return importance_weighted(module, x, n_draws, noise)
+            noise = own_noise(seed, start, len(x), module.bottleneck.noise_dim)
+            return function(module, x, n_draws, noise)
 
         return in_blocks(weigh_block)(x)
 

@@ -50,7 +50,7 @@ def pretrain(
         for number, halves in enumerate(stages):
             made = _shape_made(module, halves, seen or fit.X.shape[1:])
             stage = _compose(fit, rows, halves, made, seen, make_corruption(), make_terms())
-            loop, checkpoint = _loop(fit, stage, rows, number, stage_name(number, len(stages)), n_epochs)
+            loop, checkpoint = stage_loop(fit, stage, rows, number, stage_name(number, len(stages)), n_epochs)
             fit.run(loop, checkpoint)
             r2 = _survives(module, fit, number + 1)
             widths = math.prod(rows.shape[1:]), math.prod(made)
@@ -139,7 +139,7 @@ def _compose(
     )
 
 
-def _loop(
+def stage_loop(
     fit: Fit, stage: Composed, rows: AnyRows, number: int, name: str, n_epochs: int
 ) -> tuple[Loop, Checkpoint | None]:
     """Training of a stage, with a sub-folder of its own for checkpoints, and where it stood when it was cut off."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import textwrap
 from typing import Literal, TypedDict
 
 import numpy as np
@@ -27,7 +28,7 @@ class Shared(TypedDict, total=False):
     verbose: bool
 
 
-_SHARED_DOC = """network : "auto", "linear", "mlp", "conv", "conv_pool", "unet" or Network
+_SHARED_DOC = """network : "auto", "linear", "mlp", "conv", "conv_pool", "conv_grid", "unet" or Network
         Encoder and decoder. A name is sized by the data; an `isthmus.networks` object is taken as it is.
     likelihood : "auto", str or Likelihood
         p(x|z): "gaussian" (learned scale), "gaussian_per_feature", "l2" (fixed scale), "laplace", "bernoulli",
@@ -70,4 +71,14 @@ def spell_out(cls: type, base: type) -> None:
         named = [p for p in own.parameters.values() if p.kind is not p.VAR_KEYWORD]
         inherited = [p for name, p in parent.parameters.items() if name not in own.parameters]
         cls.__init__.__signature__ = own.replace(parameters=[*named, *inherited])  # pyright: ignore[reportAttributeAccessIssue]
-    cls.__doc__ = (cls.__doc__ or "").replace("%(shared)s", _SHARED_DOC).replace("%(fitted)s", _FITTED_DOC)
+    known = {"shared": _SHARED_DOC, "fitted": _FITTED_DOC, "inherited": _parameters_of(cls)}
+    for name, text in known.items():
+        cls.__doc__ = (cls.__doc__ or "").replace(f"%({name})s", text)
+
+
+def _parameters_of(cls: type) -> str:
+    """What the docstring of the variant that a class extends says of its parameters."""
+    named = next((base for base in cls.__mro__[1:] if base.__dict__.get("name")), None)
+    described = inspect.cleandoc(named.__doc__ or "") if named else ""
+    section = described.partition("Parameters\n----------\n")[2].partition("\n\nAttributes\n")[0]
+    return textwrap.indent(section, " " * 4).lstrip()

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from isthmus.bottlenecks import BatchTopK, Gated, JumpReLU, Rectified, Sparse, TopK
 from isthmus.bottlenecks.sparse import count_active
 from isthmus.data.info import DataInfo
+from isthmus.data.streams import AnyRows
 from isthmus.errors import ParameterError
 from isthmus.evaluate.sparsity import code_sparsity
 from isthmus.likelihoods import GaussianLikelihood
@@ -183,8 +184,8 @@ class SparseAutoencoder(BaseAutoencoder):
         atoms = cast(UnitNormLinear, decoder[0]).atoms.detach().double().reshape(-1, *self.info_.shape)
         return (atoms * getattr(likelihood, "unit_", 1.0)).cpu().numpy()
 
-    def evaluate(self, X: Any) -> dict[str, float]:
-        return super().evaluate(X) | code_sparsity(self.module_, self._read(X))
+    def own_metrics(self, samples: AnyRows) -> dict[str, float]:
+        return code_sparsity(self.module_, samples)
 
 
 def _wide(info: DataInfo) -> int:

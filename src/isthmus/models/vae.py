@@ -8,26 +8,34 @@ from typing import Any, ClassVar, Literal, Unpack
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from isthmus.bottlenecks import DiagonalGaussian
+from isthmus.bottlenecks import Bottleneck
 from isthmus.corruptions import Corruption, Sometimes
 from isthmus.models.auto import choose_corruption
 from isthmus.models.base import Shared
 from isthmus.models.corrupting import Corrupting
-from isthmus.priors import StandardNormal
-from isthmus.terms import KL, NLL, SeenNLL
+from isthmus.models.variational import choose_latents
+from isthmus.priors import Prior
+from isthmus.terms import KL, NLL, Capacity, SeenNLL, Term
 
 
 class VAE(Corrupting):
     """Variational autoencoder: a code with a distribution, from which new data can be drawn.
 
-    Maximises the evidence lower bound E_q[log p(x|z)] − β KL(q(z|x) ‖ N(0, I)), with a Gaussian posterior sampled
-    by reparameterisation (Kingma & Welling, 2014, eqs. 3 and 10). With a linear network and a Gaussian
-    likelihood it is probabilistic principal component analysis (Lucas et al., 2019).
+    Maximises the evidence lower bound E_q[log p(x|z)] − β KL(q(z|x) ‖ p(z)), with a posterior sampled by
+    reparameterisation (Kingma & Welling, 2014, eqs. 3 and 10). By default that is a Gaussian with diagonal covariance,
+    and p(z) = N(0, I). With a linear network and a Gaussian likelihood it then is probabilistic principal component
+    analysis (Lucas et al., 2019).
 
     Parameters
     ----------
     latent_dim : int or "auto"
         Width of the code.
+    posterior_family : str or Bottleneck
+        The family that q(z|x) is from: "gaussian", "iaf" or "nsf" (flows, which need the extra ``flows``),
+        "hyperspherical", "student_t", or a part.
+    prior : str or Prior
+        p(z): "normal" (the usual one: on a sphere it is uniform), "vamp", "mixture", "flow" (which needs the extra
+        ``flows``), "student_t", or a part.
     beta : float
         Weight of the divergence (β-VAE; Higgins et al., 2017). It multiplies exactly the KL in nats.
     kl_warmup : float
@@ -41,6 +49,10 @@ class VAE(Corrupting):
         as they come.
     noise : float or "auto"
         Strength of a corruption that is given by name.
+    capacity : float, optional
+        Nats that the divergence is asked to be, instead of as small as it may: the cost is beta · |KL − C|, and C grows
+        from 0 to the capacity over the first 80 % of the training, so that latents are found one after the other
+        (Burgess et al., 2018, who take beta = 100 and more).
     %(shared)s
 
     Attributes
@@ -61,38 +73,52 @@ class VAE(Corrupting):
     prevents_identity = True
     _parameter_constraints: ClassVar = {
         **Corrupting._parameter_constraints,
+        "posterior_family": [str, Bottleneck],
+        "prior": [str, Prior],
         "beta": [Interval(Real, 0, None, closed="left")],
         "kl_warmup": [Interval(Real, 0, 1, closed="both")],
         "free_bits": [Interval(Real, 0, None, closed="left")],
         "corruption": [str, Corruption, callable, None],
         "noise": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "capacity": [Interval(Real, 0, None, closed="left"), None],
     }
 
     def __init__(
         self,
         latent_dim: int | Literal["auto"] = "auto",
         *,
+        posterior_family: str | Bottleneck = "gaussian",
+        prior: str | Prior = "normal",
         beta: float = 1.0,
         kl_warmup: float = 0.0,
         free_bits: float = 0.0,
         corruption: str | Corruption | Callable | None = None,
         noise: float | Literal["auto"] = "auto",
+        capacity: float | None = None,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(latent_dim, **shared)
+        self.posterior_family = posterior_family
+        self.prior = prior
         self.beta = beta
         self.kl_warmup = kl_warmup
         self.free_bits = free_bits
         self.corruption = corruption
         self.noise = noise
+        self.capacity = capacity
 
     def recipe(self) -> dict[str, Any]:
-        kl = KL(self.beta, self.kl_warmup, self.free_bits)
-        parts = {"bottleneck": DiagonalGaussian(), "prior": StandardNormal()}
+        parts = choose_latents(self.posterior_family, self.prior)
         if self.corruption is None:
-            return {**parts, "terms": [NLL(), kl]}
+            return {**parts, "terms": [NLL(), *self._divergence()]}
         corruption = choose_corruption(self.corruption, self.noise)
         if not isinstance(corruption, Sometimes):
             # Half of the samples stay as they are: these are what the model is for.
             corruption = Sometimes(corruption)
-        return {**parts, "terms": [SeenNLL(), kl], "corruption": corruption}
+        return {**parts, "terms": [SeenNLL(), *self._divergence()], "corruption": corruption}
+
+    def _divergence(self) -> list[Term]:
+        if self.capacity is None:
+            return [KL(self.beta, self.kl_warmup, self.free_bits)]
+        # The divergence itself is only reported.
+        return [KL(0.0), Capacity(self.capacity, self.beta)]

@@ -133,7 +133,15 @@ def check_normalization(name: str | None) -> None:
         raise ParameterError(f"unknown norm {name!r}; choose None, {', '.join(get_args(Normalization))}")
 
 
-class Inlet(nn.Linear):
+class Paced(nn.Module):
+    """A module some of whose parameters move more slowly than others."""
+
+    def paces(self) -> dict[Tensor, float]:
+        """Share of the learning rate of each of these parameters."""
+        raise NotImplementedError
+
+
+class Inlet(nn.Linear, Paced):
     """First layer of wide data: its weights start and move more slowly the more values it takes.
 
     Adam moves every weight by about the learning rate, whatever its gradient, so the output of a layer moves in
@@ -145,6 +153,9 @@ class Inlet(nn.Linear):
     def pace(self) -> float:
         """Share of the learning rate."""
         return min(1.0, _NORM / math.sqrt(self.in_features))
+
+    def paces(self) -> dict[Tensor, float]:
+        return {self.weight: self.pace}
 
 
 def linear(n_in: int, n_out: int, *, bias: bool = True, inlet: bool = False) -> nn.Linear:

@@ -39,12 +39,16 @@ class Conv(Network):
         convolution, then pooling; its mirror is nearest-neighbour upsampling, then convolution.
     kernel_size : int
         Odd side of the kernels, at least 3.
-    width : int
-        Units of the fully connected layer between the last stage and the code.
+    width : int or None
+        Units of the fully connected layer between the last stage and the code. None: there is no such layer. The code
+        is then the grid of the last stage itself, ``code_channels`` values at each position, one position after the
+        other, which fixes the width of the code.
     activation : str
         One of relu, leaky_relu, elu, gelu, silu, tanh, sigmoid.
     norm : {None, "batch", "layer"}
         Normalisation after each convolution ("layer" normalises each sample over channels and positions).
+    code_channels : int
+        With ``width=None``, values of the code at each position of the grid.
     """
 
     def __init__(
@@ -52,9 +56,10 @@ class Conv(Network):
         channels: tuple[int, ...] = (32, 64, 128),
         pool: Literal["max", "avg"] | None = None,
         kernel_size: int = 3,
-        width: int = 256,
+        width: int | None = 256,
         activation: Activation = "silu",
         norm: Normalization | None = None,
+        code_channels: int = 4,
     ) -> None:
         super().__init__()
         self.channels = channels
@@ -63,46 +68,69 @@ class Conv(Network):
         self.width = width
         self.activation = activation
         self.norm = norm
+        self.code_channels = code_channels
+
+    def code_width(self, event_shape: tuple[int, ...]) -> int | None:
+        return None if self.width is not None else self.code_channels * math.prod(self._plan(event_shape)[0][-1])
 
     def make_encoder(self, event_shape: tuple[int, ...], n_features: int) -> nn.Sequential:
         sizes, n_channels = self._plan(event_shape)
         stages: list[nn.Module] = [ChannelsFirst()]
         for n_in, n_out in pairwise(n_channels):
             stages += self._down(n_in, n_out)
-        n_flat = n_channels[-1] * math.prod(sizes[-1])
-        return nn.Sequential(
-            *stages,
-            nn.Flatten(),
-            linear(n_flat, self.width),
-            activation(self.activation),
-            linear(self.width, n_features),
-        )
+        return nn.Sequential(*stages, *self._to_code(n_channels[-1], sizes[-1], n_features))
 
     def make_decoder(self, event_shape: tuple[int, ...], latent_dim: int, n_outputs: int) -> nn.Sequential:
         sizes, n_channels = self._plan(event_shape)
-        n_flat = n_channels[-1] * math.prod(sizes[-1])
-        stages: list[nn.Module] = [
-            linear(latent_dim, self.width),
-            activation(self.activation),
-            linear(self.width, n_flat),
-            activation(self.activation),
-            nn.Unflatten(1, (n_channels[-1], *sizes[-1])),
-        ]
+        stages = self._from_code(n_channels[-1], sizes[-1], latent_dim)
         for stage in range(len(self.channels), 0, -1):
             n_out = n_channels[stage - 1] if stage > 1 else n_channels[0] * n_outputs
             stages += self._up(n_channels[stage], n_out, sizes[stage], sizes[stage - 1], last=stage == 1)
         return nn.Sequential(*stages, ChannelsLast(), Unflatten(event_shape, n_outputs))
+
+    def _to_code(self, n_channels: int, size: tuple[int, int], n_features: int) -> list[nn.Module]:
+        if self.width is None:
+            n_parts, rest = divmod(n_features, self.code_channels * math.prod(size))
+            assert rest == 0, "as many features as there are values of the code, or a multiple"
+            return [self._same(n_channels, n_parts * self.code_channels), Positions(n_parts, self.code_channels)]
+        return [
+            nn.Flatten(),
+            linear(n_channels * math.prod(size), self.width),
+            activation(self.activation),
+            linear(self.width, n_features),
+        ]
+
+    def _from_code(self, n_channels: int, size: tuple[int, int], latent_dim: int) -> list[nn.Module]:
+        if self.width is None:
+            conv = self._same(self.code_channels, n_channels, bias=self.norm != "batch")
+            layers = [conv, *self._norm(n_channels), activation(self.activation)]
+            return [nn.Unflatten(1, (*size, self.code_channels)), ChannelsFirst(), *layers]
+        return [
+            linear(latent_dim, self.width),
+            activation(self.activation),
+            linear(self.width, n_channels * math.prod(size)),
+            activation(self.activation),
+            nn.Unflatten(1, (n_channels, *size)),
+        ]
+
+    def _same(self, n_in: int, n_out: int, *, bias: bool = True) -> nn.Conv2d:
+        """Convolution that keeps the size of the grid."""
+        conv = nn.Conv2d(n_in, n_out, self.kernel_size, padding=self.kernel_size // 2, bias=bias)
+        init_conv(conv, n_in * self.kernel_size**2)
+        return conv
 
     @property
     def n_stages(self) -> int:
         return len(self.channels) + 1
 
     def stages(self) -> list[Halves]:
-        """Each halving with its mirror image, then the fully connected layers between the last of them and the code."""
-        n, inner = len(self.channels), 4  # flatten, two layers and an activation between them
+        """Each halving with its mirror image, then the layers between the last of them and the code."""
+        n = len(self.channels)
+        # Besides the halvings: what makes the code, and what reads it.
+        inner, outer = (4, 5) if self.width is not None else (2, 4 if self.norm is None else 5)
         each = (len(self.encoder) - 1 - inner) // n
         ends = [each * (number + 1) for number in range(n)]
-        return nested(self.encoder, self.decoder, [1 + end for end in ends], [inner + 1 + end - each for end in ends])
+        return nested(self.encoder, self.decoder, [1 + end for end in ends], [outer + end - each for end in ends])
 
     def _plan(self, event_shape: tuple[int, ...]) -> tuple[list[tuple[int, int]], tuple[int, ...]]:
         """Size of the picture and number of channels at each stage, the input included."""
@@ -118,10 +146,10 @@ class Conv(Network):
         # channels-last pictures, writes past its memory in the backward pass.
         if self.kernel_size < 3 or self.kernel_size % 2 == 0:
             raise ParameterError(f"kernel_size must be odd and at least 3, got {self.kernel_size}")
-        if not self.channels or min(self.channels) < 1 or self.width < 1:
+        if not self.channels or min(*self.channels, self.code_channels, self.width or 1) < 1 or self.width == 0:
             raise ParameterError(
-                f"channels and width must be positive, with at least one stage, got channels={self.channels} and "
-                f"width={self.width}"
+                f"channels, width and code_channels must be positive, with at least one stage, got channels="
+                f"{self.channels}, width={self.width} and code_channels={self.code_channels}"
             )
         sizes = [(event_shape[0], event_shape[1])]
         for _ in self.channels:
@@ -199,6 +227,17 @@ class ChannelsLast(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.permute(0, 2, 3, 1)
+
+
+class Positions(nn.Module):
+    """(B, n_parts * C, H, W) to (B, n_parts * H * W * C): of each part, the values of one position after the other."""
+
+    def __init__(self, n_parts: int, channels: int) -> None:
+        super().__init__()
+        self.parts = (n_parts, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(2).unflatten(1, self.parts).transpose(2, 3).flatten(1)
 
 
 class Upsample(nn.Module):

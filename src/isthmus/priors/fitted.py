@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
 
-from isthmus.priors.base import Prior
+from isthmus.priors.afterwards import FittedPrior
 
 # A covariance of more latents would be larger than most models.
 _WIDEST_FULL = 1024
 
 
-class FittedGaussian(Prior):
+class FullGaussian(MultivariateNormal):
+    """A Gaussian of float32 whose density is computed in float64, for codes of either type."""
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        precise = MultivariateNormal(self.loc.double(), scale_tril=self.scale_tril.double(), validate_args=False)
+        return precise.log_prob(value.double())
+
+
+class FittedGaussian(FittedPrior):
     """N(m, S) with the mean and covariance of the training codes (ex-post density; Ghosh et al., 2020, section 4).
 
     Of codes wider than 1,024 only the variances are kept.
     """
 
+    name = "gaussian"
+    widest: ClassVar = None
     mean: Tensor
     scale_tril: Tensor
     std: Tensor
 
     def setup(self, latent_dim: int) -> None:
+        super().setup(latent_dim)
         self.is_full = latent_dim <= _WIDEST_FULL
         self.register_buffer("mean", torch.zeros(latent_dim))
         if self.is_full:
@@ -46,9 +59,10 @@ class FittedGaussian(Prior):
             return
         # A latent that never varies would make the covariance singular.
         jitter = 1e-6 * covariance.diagonal().mean().clamp_min(1e-6)
-        self.scale_tril.copy_(torch.linalg.cholesky(covariance + jitter * torch.eye(len(mean), dtype=covariance.dtype)))
+        eye = torch.eye(len(mean), dtype=covariance.dtype, device=covariance.device)
+        self.scale_tril.copy_(torch.linalg.cholesky(covariance + jitter * eye))
 
     def forward(self) -> Distribution:
         if self.is_full:
-            return MultivariateNormal(self.mean, scale_tril=self.scale_tril, validate_args=False)
+            return FullGaussian(self.mean, scale_tril=self.scale_tril, validate_args=False)
         return Independent(Normal(self.mean, self.std, validate_args=False), 1, validate_args=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 from torch.distributions import Independent, Normal
@@ -12,6 +14,7 @@ from isthmus.priors.base import Prior
 class StandardNormal(Prior):
     """p(z) = N(0, I)."""
 
+    names: ClassVar = {"normal": {}}
     mean: Tensor
     std: Tensor
 

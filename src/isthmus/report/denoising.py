@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isthmus.errors import MissingExtraError, ParameterError
-from isthmus.evaluate.metrics import psnr
+from isthmus.evaluate.pictures import psnr
 from isthmus.explore import pictures
 from isthmus.report.elements import Plate, Section, Table, number
 

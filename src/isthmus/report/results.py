@@ -135,7 +135,8 @@ def latent(view: View) -> Section:
         caption = f"The {width} latents seen along the two directions in which the codes vary most (PCA)."
     elif view.stochastic:
         prior = _prior_moments(view)
-        caption = "Rings: 1 and 2 standard deviations of the prior, from which new codes are drawn."
+        if prior is not None:
+            caption = "Rings: 1 and 2 standard deviations of the prior, from which new codes are drawn."
     figure = figures.latent_scatter(points, labels, axis_labels=axis_labels, prior=prior)
     section.plates.append(Plate("latent", figure, f"Scatter of {len(points):,} codes in two dimensions", caption))
     return section
@@ -169,14 +170,14 @@ def samples(view: View) -> Section:
         return section
     if view.info.is_picture:
         section.intro = (
-            f"New pictures: {view.estimator.sampling}. Good samples look like the data, differ from each other, and "
+            f"New pictures: {view.sampling}. Good samples look like the data, differ from each other, and "
             "copy none of them."
         )
         figure = pictures.picture_grid(view.colours(drawn), 8)
         section.plates.append(Plate("samples", figure, "64 pictures drawn from the model", "64 samples, not selected."))
         return section
     section.intro = (
-        f"New rows: {view.estimator.sampling}. The outline of the samples should follow the filled histogram of the "
+        f"New rows: {view.sampling}. The outline of the samples should follow the filled histogram of the "
         "data in every column."
     )
     chosen = _spread_of_features(view)

@@ -64,6 +64,16 @@ class View:
         return self.estimator.module_.network.code_width(self.info.shape) is not None
 
     @property
+    def sampling(self) -> str:
+        """How samples are drawn."""
+        from isthmus.priors.afterwards import fitted_prior
+
+        fitted = fitted_prior(self.estimator.module_)
+        if fitted is None:
+            return self.estimator.sampling
+        return f"codes drawn from the density fitted to the codes after the training ({fitted.name}), then decoded"
+
+    @property
     def title(self) -> str:
         """Name of the model's class."""
         return type(self.estimator).__name__

@@ -28,9 +28,11 @@ Direction = Literal["maximize", "minimize"]
 Watch = Callable[["Epoch", np.ndarray], float]
 
 # All others are better the lower they are.
-_UP = ("score", "elbo", "log_likelihood", "r2", "psnr", "active_units")
+_UP = ("score", "elbo", "log_likelihood", "r2", "psnr", "ssim", "active_units", "mutual_information")
 _BOUNDS = ("score", "elbo", "log_likelihood", "bits_per_dim")
-_NATS = (*_BOUNDS, "reconstruction_nll")
+_NATS = (*_BOUNDS, "reconstruction_nll", "distortion")
+_PARTS = ("rate", "mutual_information", "aggregate_gap", "total_correlation", "dimension_kl")
+_OF_POSTERIORS = ("elbo", "kl", "distortion", *_PARTS)
 _PROBABILITIES = ("bernoulli", "categorical", "poisson", "negative_binomial")
 # What reconstruction alone would drive to an end of its range: the widest code, the lowest price.
 _BUDGETS = ("latent_dim", "n_active", "penalty", "contraction", "noise", "sparsity")
@@ -135,10 +137,10 @@ def choose_metric(name: str, estimator: BaseAutoencoder, info: DataInfo) -> Metr
         close = get_close_matches(name, known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"metrics are {', '.join(known)}"
         raise ParameterError(f"unknown metric {name!r}; {hint}")
-    if name in ("elbo", "kl") and not _is_stochastic(estimator):
+    if name in _OF_POSTERIORS and not _is_stochastic(estimator):
         raise ParameterError(f"{name} is for models whose code is a distribution, which {estimator.name} has not")
-    if name == "psnr" and not info.is_picture:
-        raise ParameterError("psnr is for pictures, and these data are a table; use mse")
+    if name in ("psnr", "ssim") and not info.is_picture:
+        raise ParameterError(f"{name} is for pictures, and these data are a table; use mse")
     pays = name in _BOUNDS and (_is_stochastic(estimator) or _is_exact(estimator))
     return Metric(name, "maximize" if name in _UP else "minimize", pays)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
 
-from isthmus.core import Part, Step
+from isthmus.core import Composed, Part, Step
 from isthmus.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -26,6 +26,11 @@ class Term(Part):
     """
 
     name: ClassVar[str]
+    guides: ClassVar[bool] = True
+    """Whether it counts when epochs are compared. The cost of a critic, which rises as the model gets better, does not.
+    """
+    of_batch: ClassVar[bool] = False
+    """Whether it estimates something of a whole batch, so that the cost of a sample depends on the others."""
 
     def __init__(self, weight: float = 1.0, warmup: float = 0.0) -> None:
         super().__init__()
@@ -34,6 +39,12 @@ class Term(Part):
 
     def setup(self, info: DataInfo, latent_dim: int) -> None:
         """Create the parameters that the term owns, if any."""
+
+    def attach(self, module: Composed) -> None:
+        """Create what depends on the other parts, which are set up by now."""
+
+    def advance(self, progress: float) -> None:
+        """Learn what share of the training, in [0, 1], is done, before each step."""
 
     def weight_at(self, progress: float) -> float:
         """Weight once this share of the training is done."""
@@ -53,7 +64,7 @@ class Term(Part):
             given = ", ".join(map(repr, step.code.aux)) or "nothing"
             raise ParameterError(
                 f"{type(self).__name__} needs a bottleneck that gives {name!r} besides the code, and this one gives "
-                f"{given}; use it with a sparse bottleneck that suits it"
+                f"{given}; use it with a bottleneck that suits it"
             )
         return step.code.aux[name]
 

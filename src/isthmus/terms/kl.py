@@ -21,22 +21,48 @@ def kl_per_latent(q: Distribution, prior: Distribution, z: Tensor | None = None)
     """
     if z is not None and hasattr(q, "kl"):
         return q.kl(prior, z)  # pyright: ignore[reportAttributeAccessIssue]
-    if not (_is_diagonal_gaussian(q) and _is_diagonal_gaussian(prior)):
+    if not (is_diagonal_gaussian(q) and is_diagonal_gaussian(prior)):
         return None
     ratio = (q.stddev / prior.stddev) ** 2
     shift = ((q.mean - prior.mean) / prior.stddev) ** 2
     return 0.5 * (ratio + shift - 1 - ratio.log())
 
 
-def kl_divergence(q: Distribution, prior: Distribution, z: Tensor) -> Tensor:
-    """KL(q ‖ p) in nats, summed over latents: in closed form, or estimated at the sample ``z`` of q."""
+def kl_closed(q: Distribution, prior: Distribution, z: Tensor | None = None) -> Tensor | None:
+    """KL(q ‖ p) in nats, of shape (...), in closed form; None where there is none.
+
+    A posterior other than a Gaussian may know its own: a method ``kl_to(prior)``, which returns it or None. Where only
+    each latent has a closed form given those before it, this is the sum of these at ``z``; see `kl_per_latent`.
+    """
     closed = kl_per_latent(q, prior, z)
     if closed is not None:
         return closed.sum(-1)
-    return q.log_prob(z) - prior.log_prob(z)
+    known = getattr(q, "kl_to", None)
+    return None if known is None else known(prior)
 
 
-def _is_diagonal_gaussian(distribution: Distribution) -> bool:
+def kl_divergence(q: Distribution, prior: Distribution, z: Tensor) -> Tensor:
+    """KL(q ‖ p) in nats, summed over latents: in closed form, or estimated at the sample ``z`` of q."""
+    closed = kl_closed(q, prior, z)
+    return q.log_prob(z) - prior.log_prob(z) if closed is None else closed
+
+
+def require_gaussian(q: Distribution | None, what: str) -> Distribution:
+    """The posterior, if it is a Gaussian with diagonal covariance.
+
+    Raises
+    ------
+    ParameterError
+        It is something else, or there is none.
+    """
+    if q is None or not is_diagonal_gaussian(q):
+        kind = "a deterministic one" if q is None else f"{type(q).__name__}"
+        raise ParameterError(f"{what} needs a Gaussian posterior with diagonal covariance, and this code has {kind}")
+    return q
+
+
+def is_diagonal_gaussian(distribution: Distribution) -> bool:
+    """Whether it is one, of independent latents."""
     return isinstance(distribution, Independent) and isinstance(distribution.base_dist, Normal)
 
 

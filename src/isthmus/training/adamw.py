@@ -28,7 +28,9 @@ class AdamW:
         self.weights = weights
         self.first = [torch.zeros_like(w) for w in weights]
         self.second = [torch.zeros_like(w) for w in weights]
+        # On a GPU these are read by the kernel, so that a step which was recorded once can be replayed with others.
         self._count = torch.zeros((), device=weights[0].device)
+        self._rate: Tensor | float = torch.zeros((), device=weights[0].device) if self._count.is_cuda else 0.0
         self.decays = [decay if w.ndim >= 2 else 0.0 for w in weights]
         self.paces = paces or [1.0] * len(weights)
         self._gradients: dict[int, Tensor] = {}
@@ -51,7 +53,19 @@ class AdamW:
 
     def update(self, gradients: list[Tensor], rate: float, number: int) -> None:
         """Step ``number``, from 1."""
+        self.announce(rate, number)
+        self.apply(gradients)
+
+    def announce(self, rate: float, number: int) -> None:
+        """Set learning rate and number, from 1, of the next step."""
         self._count.fill_(number)
+        if isinstance(self._rate, Tensor):
+            self._rate.fill_(rate)
+        else:
+            self._rate = rate
+
+    def apply(self, gradients: list[Tensor]) -> None:
+        """Take the step that was announced."""
         kinds = list(zip(self.decays, self.paces, strict=True))
         for decay, pace in sorted(set(kinds)):
             chosen = [i for i, kind in enumerate(kinds) if kind == (decay, pace)]
@@ -65,7 +79,7 @@ class AdamW:
                 second,
                 [],
                 [self._count] * len(chosen),
-                lr=rate * pace,
+                lr=self._rate * pace,
                 beta1=BETA1,
                 beta2=BETA2,
                 weight_decay=decay,

@@ -13,6 +13,7 @@ from isthmus.training.adamw import AdamW
 from isthmus.training.compiled import CompiledStep
 from isthmus.training.pilot import Pilot
 from isthmus.training.precision import Weights, autocast
+from isthmus.training.recorded import RecordedStep
 from isthmus.training.schedule import learning_rate
 from isthmus.training.trainer import Trainer
 
@@ -39,6 +40,7 @@ class Engine:
         self.rate = 0.0
         self.pilot = Pilot(trainer.compile, device)
         self._compiled: CompiledStep | None = None
+        self._recorded = RecordedStep(self._move, device)
         self._cost_weights = torch.ones(len(module.terms), device=device)
         self._known_weights: list[float] = []
 
@@ -87,19 +89,22 @@ class Engine:
         return stop, save
 
     def _step_plain(self, batch: list[Tensor], number: int) -> None:
+        self.optimizer.announce(self.rate, number)
+        if not self._recorded(batch):
+            self._move(batch)
+
+    def _move(self, batch: list[Tensor]) -> None:
+        """Take the step that was announced; nothing in it waits for the device."""
         costs = self.costs(batch)
         loss = self.module.loss(costs, self._cost_weights)
         gradients = torch.autograd.grad(loss, self.weights.live, materialize_grads=True)
         with torch.no_grad():
-            self._update(gradients, torch.stack([cost.sum() for cost in costs.values()]), number)
-
-    def _update(self, gradients: tuple[Tensor, ...], totals: Tensor, number: int) -> None:
-        wide = self.optimizer.widen(gradients)
-        if self.trainer.gradient_clip is not None:
-            clip(wide, self.trainer.gradient_clip)
-        self.optimizer.update(wide, self.rate, number)
-        self.weights.refresh()
-        self.sums += totals
+            wide = self.optimizer.widen(gradients)
+            if self.trainer.gradient_clip is not None:
+                clip(wide, self.trainer.gradient_clip)
+            self.optimizer.apply(wide)
+            self.weights.refresh()
+            self.sums += torch.stack([cost.sum() for cost in costs.values()])
 
     def _step_compiled(self, batch: list[Tensor], number: int) -> bool:
         """Try the compiled step; False if the model cannot be compiled, which the pilot is told."""
@@ -113,10 +118,11 @@ class Engine:
         return True
 
     def _weigh(self, progress: float) -> None:
+        self.module.advance(progress)
         known = list(self.module.weights(progress).values())
         if known != self._known_weights:
             self._known_weights = known
-            self._cost_weights = torch.tensor(known, device=self.device)
+            self._cost_weights.copy_(torch.tensor(known))
 
 
 def clip(gradients: list[Tensor], most: float) -> None:

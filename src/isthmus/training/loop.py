@@ -211,9 +211,10 @@ class Loop:
 
     def _means(self, part: str, means: Tensor) -> dict[str, float]:
         values = dict(zip(self.module.terms, means.tolist(), strict=True))
-        weights = self.module.weights()
-        loss = sum(weights[name] * value for name, value in values.items())
-        return {f"{part}_loss": loss, **{f"{part}_{name}": value for name, value in values.items()}}
+        return {
+            f"{part}_loss": self.module.guiding_loss(values),
+            **{f"{part}_{name}": value for name, value in values.items()},
+        }
 
     @torch.no_grad()
     def _validate(self, batches: Batches, most: int | None = None, *, alone: bool = False) -> Tensor:

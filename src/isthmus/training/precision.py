@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.core import Composed
-from isthmus.networks.base import Inlet
+from isthmus.networks.base import Paced
 
 Precision = Literal["auto", "32", "bf16"]
 
@@ -78,8 +79,8 @@ class Weights:
         self.live = [p for p in module.parameters() if p.requires_grad]
         self.names = [name for name, p in module.named_parameters() if p.requires_grad]
         self.masters = [p.data for p in self.live]
-        paces = {id(layer.weight): layer.pace for layer in module.modules() if isinstance(layer, Inlet)}
-        self.paces = [paces.get(id(p), 1.0) for p in self.live]
+        paced = [part.paces() for part in module.modules() if isinstance(part, Paced)]
+        self.paces = [math.prod(paces.get(p, 1.0) for paces in paced) for p in self.live]
         cast = {
             id(p) for layer in module.modules() if isinstance(layer, _CAST) for p in layer.parameters(recurse=False)
         }

@@ -1,0 +1,138 @@
+"""Disentanglement where the factors are known: dSprites, and the built-in faces and shapes.
+
+    python benchmarks/disentanglement.py dsprites_grid_46080.npz --seeds 5
+    python benchmarks/disentanglement.py shapes --models vae beta_tc_vae --epochs 60
+    python benchmarks/disentanglement.py dsprites_grid_46080.npz --jobs 5 --out scores.jsonl
+
+Every model has the same convolutional network, 10 latents, a Bernoulli (dSprites) or Gaussian likelihood, and the same
+number of epochs; medians over seeds, and their range. MIG in both common protocols: ``mig_chen``, with the posterior as
+a distribution, over all rows, and ``mig_locatello``, with binned means. Scores are appended to ``--out``, and what is
+there already is not trained again.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import environment
+
+from isthmus import DIPVAE, VAE, BetaTCVAE, FactorVAE, Trainer
+from isthmus.data import load
+from isthmus.evaluate.disentanglement import score_codes
+from isthmus.evaluate.factors import read_factors
+from isthmus.evaluate.mig import mig_chen
+from isthmus.networks import Conv
+
+MODELS: dict[str, Any] = {
+    "vae": lambda **o: VAE(10, **o),
+    "beta_vae": lambda **o: VAE(10, beta=4.0, **o),
+    "annealed_vae": lambda **o: VAE(10, beta=100.0, capacity=18.0, **o),
+    "beta_tc_vae": lambda **o: BetaTCVAE(10, beta=6.0, **o),
+    "factor_vae": lambda **o: FactorVAE(10, gamma=10.0, **o),
+    "dip_vae_i": lambda **o: DIPVAE(10, of="means", decorrelation=5.0, **o),
+    "dip_vae_ii": lambda **o: DIPVAE(10, of="codes", decorrelation=5.0, **o),
+}
+SHOWN = ("mig_chen", "mig_locatello", "sap", "dci_disentanglement", "factor_vae_score", "beta_vae_score")
+
+
+def read(name: str) -> tuple[np.ndarray, Any]:
+    if not name.endswith(".npz"):
+        samples = load(name)
+        return np.asarray(samples.X), samples.factors
+    with np.load(name) as file:
+        pictures = np.unpackbits(file["images"], axis=-1)
+        classes = file["latents_classes"]
+    names = ("shape", "scale", "orientation", "x", "y")
+    return pictures, dict(zip(names, classes.T, strict=True))
+
+
+def train(args: argparse.Namespace) -> None:
+    """One model with one seed; its scores go to a line of the file."""
+    X, factors = read(args.data)
+    trainer = Trainer(
+        batch_size=args.batch_size,
+        learning_rate=args.learning_rate,
+        validation_fraction=0,
+        device=args.device,
+        compile={"auto": "auto", "yes": True, "no": False}[args.compile],
+    )
+    network = Conv(channels=(16, 32, 64, 128), norm=None)
+    options = {"network": network, "max_epochs": args.epochs, "trainer": trainer, "random_state": args.seed}
+    name = args.models[0]
+    started = time.monotonic()
+    model = MODELS[name](**options).fit(X)
+    seconds = time.monotonic() - started
+    q = model.posterior(X)
+    scores = score_codes(q.mean, factors, q.std, random_state=args.seed)
+    known = read_factors(factors, len(X))
+    scores["mig_chen"] = mig_chen(q.mean, q.std, known, args.seed)
+    record = {"data": Path(args.data).stem, "model": name, "seed": args.seed, "epochs": args.epochs}
+    record |= {"train_seconds": seconds, "active": model.active_units_, "elbo": float(model.score(X[::20]))}
+    record |= {"environment": environment(), "run_by": model.describe().splitlines()[-1], **scores}
+    with open(args.out, "a") as file:
+        file.write(json.dumps(record) + "\n")
+    print(f"{name} {args.seed}: {seconds:.0f} s, {', '.join(f'{k} {scores[k]:.3f}' for k in SHOWN)}", flush=True)
+
+
+def records(args: argparse.Namespace) -> list[dict[str, Any]]:
+    path = Path(args.out)
+    lines = path.read_text().splitlines() if path.exists() else []
+    found = [json.loads(line) for line in lines]
+    return [r for r in found if r["data"] == Path(args.data).stem and r["epochs"] == args.epochs]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", help="file of dSprites, or a built-in name")
+    parser.add_argument("--models", nargs="*", default=list(MODELS), choices=list(MODELS))
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--batch_size", type=int, default=256)
+    parser.add_argument("--learning_rate", type=float, default=1e-3)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--compile", choices=["auto", "yes", "no"], default="auto")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--out", default="disentanglement.jsonl")
+    parser.add_argument("--seed", type=int, help="train this one only, in this process")
+    args = parser.parse_args()
+    if args.seed is not None:
+        train(args)
+        return
+    done = {(r["model"], r["seed"]) for r in records(args)}
+    wanted = [(name, seed) for seed in range(args.seeds) for name in args.models if (name, seed) not in done]
+    rest = [f"--{k}={getattr(args, k)}" for k in ("epochs", "batch_size", "learning_rate", "device", "compile", "out")]
+
+    def run(job: tuple[str, int]) -> None:
+        command = [sys.executable, __file__, args.data, "--models", job[0], f"--seed={job[1]}", *rest]
+        subprocess.run(command, check=False)
+
+    with ThreadPoolExecutor(args.jobs) as pool:
+        list(pool.map(run, wanted))
+    report(args)
+
+
+def report(args: argparse.Namespace) -> None:
+    found = records(args)
+    print(environment())
+    print(f"{args.data}: {args.epochs} epochs\n")
+    print(f"| model | {' | '.join(SHOWN)} | active | s |\n| --- |{' --- |' * (len(SHOWN) + 2)}")
+    for name in args.models:
+        rows = [r for r in found if r["model"] == name]
+        if not rows:
+            continue
+        cells = []
+        for key in SHOWN:
+            values = np.array([r[key] for r in rows])
+            cells.append(f"{np.median(values):.3f} ({values.min():.2f} to {values.max():.2f})")
+        active, seconds = (np.median([r[key] for r in rows]) for key in ("active", "train_seconds"))
+        print(f"| {name}, {len(rows)} seeds | {' | '.join(cells)} | {active:.0f} | {seconds:.0f} |")
+
+
+if __name__ == "__main__":
+    main()

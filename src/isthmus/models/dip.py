@@ -1,0 +1,76 @@
+"""The DIP-VAE."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, ClassVar, Literal, Unpack, cast
+
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from isthmus.bottlenecks import DiagonalGaussian
+from isthmus.models.base import BaseAutoencoder, Shared
+from isthmus.priors import StandardNormal
+from isthmus.terms import KL, NLL, Decorrelation
+from isthmus.terms.moments import Kind
+
+
+class DIPVAE(BaseAutoencoder):
+    """Variational autoencoder whose codes are pressed to be uncorrelated (disentangled inferred prior).
+
+    Besides the bound, the covariance of the codes over the data costs what it differs from the identity (Kumar et al.,
+    2018): that of their means, or that of the codes with their noise.
+
+    Parameters
+    ----------
+    latent_dim : int or "auto"
+        Width of the code.
+    decorrelation : float
+        λ_od, cost of every squared covariance, in nats.
+    variance : float or "auto"
+        λ_d, cost of every squared difference of a variance from 1; ``"auto"``: 10 · λ_od for the means, λ_od for codes.
+    of : {"means", "codes"}
+        Whose covariance: DIP-VAE-I or DIP-VAE-II.
+    %(shared)s
+
+    Attributes
+    ----------
+    %(fitted)s
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from isthmus import DIPVAE
+    >>> X = load_digits().images
+    >>> model = DIPVAE(latent_dim=8, max_epochs=2, random_state=0).fit(X)
+    >>> model.transform(X).shape, model.sample(3).shape
+    ((1797, 8), (3, 8, 8))
+    """
+
+    name = "dip_vae"
+    prevents_identity = True
+    _parameter_constraints: ClassVar = {
+        **BaseAutoencoder._parameter_constraints,
+        "decorrelation": [Interval(Real, 0, None, closed="neither")],
+        "variance": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "of": [StrOptions({"means", "codes"})],
+    }
+
+    def __init__(
+        self,
+        latent_dim: int | Literal["auto"] = "auto",
+        *,
+        decorrelation: float = 10.0,
+        variance: float | Literal["auto"] = "auto",
+        of: Literal["means", "codes"] = "codes",
+        **shared: Unpack[Shared],
+    ) -> None:
+        super().__init__(latent_dim, **shared)
+        self.decorrelation = decorrelation
+        self.variance = variance
+        self.of = of
+
+    def recipe(self) -> dict[str, Any]:
+        usual = 10.0 if self.of == "means" else 1.0
+        ratio = usual if self.variance == "auto" else float(self.variance) / self.decorrelation
+        terms = [NLL(), KL(), Decorrelation(self.decorrelation, ratio, cast(Kind, self.of))]
+        return {"bottleneck": DiagonalGaussian(), "prior": StandardNormal(), "terms": terms}
