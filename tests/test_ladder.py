@@ -143,7 +143,7 @@ def test_samples_of_the_prior_have_its_density():
 
 
 def test_importance_sampling_meets_the_likelihood_of_a_linear_chain():
-    module, x = ladder(2), rows(6)
+    module, x = ladder(2), 0.3 * rows(6)
     upper, lower = module.bottleneck.ladder.rungs
     slope, log_scale = 0.8, -0.4
     with torch.no_grad():

@@ -77,12 +77,12 @@ class LadderGaussian(Bottleneck):
         noise = None
         if self.training or self.sampling:
             noise = torch.randn(len(h), self.latent_dim_, device=h.device)
-        descent = self.ladder.descend(len(h), taps, noise=noise)
+        descent = self.ladder.descend(h.shape[0], taps, noise=noise)
         q = LadderPosterior(self.ladder, taps, descent, is_mean=noise is None)
         return Code(descent.z, q, {} if descent.state is None else {"state": descent.state})
 
     def mean(self, h: Tensor) -> Tensor:
-        return self.ladder.descend(len(h), self.taps(h.double())).z.float()
+        return self.ladder.descend(h.shape[0], self.taps(h.double())).z.float()
 
     def taps(self, h: Tensor) -> list[Tensor]:
         """What features (B, n_features) say to each layer, the top one first."""

@@ -171,7 +171,7 @@ class Descend(nn.Module):
         self.ladder = ladder
 
     def forward(self, z: Tensor) -> Tensor:
-        state = self.ladder.descend(len(z), given=z).state
+        state = self.ladder.descend(z.shape[0], given=z).state
         assert state is not None
         return state
 

@@ -252,7 +252,7 @@ def flat(x: Tensor) -> Tensor:
 
 def spread(x: Tensor, size: tuple[int, ...]) -> Tensor:
     """What `flat` made flat, (N, C, *size)."""
-    return x if size == () else x.reshape(len(x), *size, -1).permute(0, 3, 1, 2)
+    return x if size == () else x.unflatten(1, (*size, -1)).permute(0, 3, 1, 2)
 
 
 def _at_least_float32(x: Tensor) -> Tensor:
@@ -268,7 +268,7 @@ def smaller(layer: nn.Module, share: float) -> nn.Module:
 
 
 def _for_each(tap: Tensor, n: int) -> Tensor:
-    return tap if len(tap) == n else tap.repeat(n // len(tap), *(1 for _ in tap.shape[1:]))
+    return tap if tap.shape[0] == n else tap.repeat(n // tap.shape[0], *(1 for _ in tap.shape[1:]))
 
 
 def _joined(pairs: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
