@@ -79,6 +79,7 @@ def rows_for(latent_dim: int) -> int:
     return max(256, min(2000, math.isqrt((1 << 26) // latent_dim)))
 
 
+@torch.no_grad()
 def decompose(module: Composed, rows: AnyRows, seed: int = 0) -> RateDecomposition:
     """Rate of rows (n, *event), and its parts, with the mixture over just these rows.
 
@@ -93,8 +94,7 @@ def decompose(module: Composed, rows: AnyRows, seed: int = 0) -> RateDecompositi
 
     found = by_batch(module, rows, lambda x: torch.stack(_moments(posterior(module, x)), 1))
     mean, std = torch.from_numpy(found).to(device_of(module)).unbind(1)
-    with torch.no_grad():
-        prior = module.prior()
+    prior = module.prior()
     noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(mean.device)
     parts = [_logs(mean, std, mean + sign * std * noise, prior) for sign in (1, -1)]
     own, mixture, product, unconditional = torch.stack(parts).mean(0)
