@@ -15,6 +15,7 @@ import time
 import numpy as np
 from common import environment
 
+import isthmus
 from isthmus import IWAE, VAE, Trainer
 from isthmus.networks import MLP
 from isthmus.priors import VampPrior
@@ -68,13 +69,16 @@ def main() -> None:
     parser.add_argument("--patience", type=int, default=60)
     parser.add_argument("--n_samples", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--save", help="folder for the run")
+    parser.add_argument("--run", help="folder of a run to estimate, instead of training one")
     parser.add_argument("--json", help="file that one line of results is added to")
     args = parser.parse_args()
     X, test = read(args.data)
-    model = make(args)
     started = time.monotonic()
-    model.fit(X)
+    model = isthmus.load(args.run) if args.run else make(args).fit(X)
     seconds = time.monotonic() - started
+    if args.save:
+        model.save(args.save, overwrite=True)
     found = {"bound": -model.score(test)}
     started = time.monotonic()
     nll = -model.log_likelihood(test, n_samples=args.n_samples)

@@ -2,6 +2,7 @@
 
 from functools import cache
 from itertools import pairwise, product
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,13 +20,14 @@ from isthmus.evaluate.codebooks import usage
 from isthmus.likelihoods import GaussianLikelihood
 from isthmus.models.discrete import Discrete
 from isthmus.networks import Conv
-from isthmus.priors import TokenPrior, token_training
+from isthmus.priors import TokenDistribution, TokenPrior, token_training
 from isthmus.priors.token_network import TokenNetwork
 from isthmus.priors.token_training import fit_tokens, frequencies, nll
 from isthmus.terms import Commitment
 
-PICTURES = load_digits().images[:300]
-TABLE = load_iris().data
+_digits: Any = load_digits()
+_iris: Any = load_iris()
+PICTURES, TABLE = _digits.images[:300], _iris.data
 MODELS = [cls for cls in isthmus.models().values() if issubclass(cls, Discrete)]
 every_model = pytest.mark.parametrize("cls", MODELS, ids=lambda cls: cls.name)
 
@@ -259,7 +261,7 @@ def fitted_chain() -> tuple[TokenNetwork, np.ndarray]:
     torch.manual_seed(0)
     network = TokenNetwork(6, 4, width=32, n_layers=1)
     fit_tokens(network, tokens)
-    return network, move
+    return network.eval(), move
 
 
 def test_a_known_chain_is_learned_to_its_entropy(fitted_chain):
@@ -369,13 +371,21 @@ def fitted(cls) -> Discrete:
     return small(cls)
 
 
+def quantiser_of(model: Discrete) -> Quantised:
+    return cast(Quantised, model.module_.bottleneck)
+
+
+def token_distribution(model: Discrete) -> TokenDistribution:
+    return cast(TokenDistribution, model.module_.prior())
+
+
 @every_model
 def test_tokens_decode_to_reconstructions_and_draws_are_tokens(cls):
     model = fitted(cls)
     tokens = model.tokens(PICTURES)
     assert tokens.dtype == np.int64
     np.testing.assert_array_equal(model.from_tokens(tokens), model.reconstruct(PICTURES))
-    prior, code = model.module_.prior(), model.module_.bottleneck
+    prior, code = token_distribution(model), quantiser_of(model)
     drawn = prior.sample(torch.Size([20]))
     assert torch.equal(code.vectors(code.find(drawn)), drawn)
     assert prior.log_prob(drawn).isfinite().all()
@@ -386,10 +396,10 @@ def test_tokens_decode_to_reconstructions_and_draws_are_tokens(cls):
 def test_the_bound_is_below_the_sum_over_all_codes(cls):
     options = {"levels": (3, 3)} if cls is FSQVAE else {"n_codes": 4}
     model = small(cls, TABLE, latent_dim=4 if cls is not ResidualVQVAE else 2, **options)
-    code, module = model.module_.bottleneck, model.module_
+    code, module = quantiser_of(model), model.module_
     tokens = torch.tensor(list(product(range(code.n_codes), repeat=code.n_tokens_ * code.depth)))
     tokens = tokens.unflatten(1, (code.n_tokens_, code.depth))
-    prior = module.prior()
+    prior = token_distribution(model)
     log_p_of_tokens = prior.log_prob_of_tokens(tokens)
     assert log_p_of_tokens.exp().sum().item() == pytest.approx(1, abs=1e-5)
     x = torch.tensor(TABLE).float()
@@ -411,7 +421,7 @@ def test_the_bound_is_below_the_sum_over_all_codes(cls):
 def test_a_saved_model_draws_the_same_tokens(cls, tmp_path):
     model = fitted(cls)
     model.save(tmp_path / "run")
-    loaded = isthmus.load(tmp_path / "run")
+    loaded = cast(Discrete, isthmus.load(tmp_path / "run"))
     np.testing.assert_array_equal(loaded.tokens(PICTURES), model.tokens(PICTURES))
     np.testing.assert_array_equal(loaded.sample(5, random_state=0), model.sample(5, random_state=0))
     assert loaded.evaluate(PICTURES) == model.evaluate(PICTURES)
@@ -502,3 +512,22 @@ def test_a_compiled_training_ends_where_a_plain_one_does(cls):
         small(cls, trainer=Trainer(compile=compiled, batch_size=64, precision="32")) for compiled in (False, True)
     )
     np.testing.assert_allclose(plain.history_["val_loss"], compiled.history_["val_loss"], rtol=1e-2)
+
+
+def test_ctrl_c_while_tokens_are_learned_leaves_a_model_to_be_used(monkeypatch, tmp_path):
+    real, count = token_training.nll, iter(range(100))
+
+    def interrupted(network, tokens):
+        if next(count) == 8:
+            raise KeyboardInterrupt
+        return real(network, tokens)
+
+    monkeypatch.setattr(token_training, "nll", interrupted)
+    model = VQVAE(max_epochs=1, random_state=0)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(PICTURES)
+    model.save(tmp_path / "run")
+    loaded = isthmus.load(tmp_path / "run")
+    np.testing.assert_array_equal(loaded.score_samples(PICTURES), model.score_samples(PICTURES))
+    assert np.isfinite(model.evaluate(PICTURES)["discrete_bound"])
+    assert token_distribution(model).network.table.any(), "the table is there"

@@ -78,6 +78,7 @@ NETWORKS = [
             ("avg", None, (2,)),
         ]
     ),
+    *((Conv((4, 3), width=None, norm=norm, code_channels=3), (9, 11)) for norm in ("batch", None)),
     (UNet((3, 5, 4)), (10, 13)),
     (UNet((4, 6)), (9, 8, 3)),
 ]

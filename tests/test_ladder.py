@@ -14,7 +14,7 @@ from torch.distributions import Independent, MultivariateNormal, Normal
 import isthmus
 from isthmus import VAE, Autoencoder, CollapseWarning, LadderVAE, ParameterError, Trainer
 from isthmus.bottlenecks import LadderGaussian
-from isthmus.bottlenecks.ladder import divided
+from isthmus.bottlenecks.ladder import AnyLinear, divided
 from isthmus.evaluate.bounds import common_noise, elbo, importance_weighted, log_weights, own_noise, posterior
 from isthmus.evaluate.metrics import divergences
 from isthmus.likelihoods.continuous import GaussianLikelihood
@@ -43,10 +43,11 @@ def ladder(latent_dim: int = 4, n_layers: int = 2, *, scale: float = 1.0, prior=
         prior=prior or LadderPrior(),
     )
     with torch.no_grad():
-        for rung in bottleneck.ladder.rungs:
-            for layer in rung.modules():
-                if isinstance(layer, nn.Linear):
-                    layer.bias.normal_(std=0.2)
+        for name, parameter in bottleneck.ladder.named_parameters():
+            if name.endswith("bias"):
+                parameter.normal_(std=0.2)
+            elif "answer" in name or "foresee.3" in name:
+                parameter.mul_(0.3)
     return module
 
 
@@ -65,7 +66,7 @@ def pictured():
 
 def test_one_layer_is_the_ordinary_posterior_prior_and_bound():
     module, x = ladder(3, n_layers=1), rows(10)
-    q, noise = posterior(module, x), common_noise(16, 3)
+    q, noise = module.encode(x).q, common_noise(16, 3)
     plain, normal = Independent(Normal(q.mean, q.stddev), 1), StandardNormal()
     normal.setup(3)
     z = plain.mean + plain.stddev * noise
@@ -106,7 +107,7 @@ def test_densities_are_those_of_the_draws(which):
     def walk(noise: torch.Tensor) -> torch.Tensor:
         return module.bottleneck.ladder.descend(1, taps, noise=noise[None]).z[0]
 
-    q: Any = posterior(module, rows(1)) if which == "posterior" else module.prior()
+    q: Any = module.encode(rows(1)).q if which == "posterior" else module.prior()
     z = walk(noise)
     if which == "posterior":
         torch.testing.assert_close(q.from_noise(noise[None])[0], z)
@@ -147,9 +148,10 @@ def test_importance_sampling_meets_the_likelihood_of_a_linear_chain():
     slope, log_scale = 0.8, -0.4
     with torch.no_grad():
         # z2 given z1 is N(0.8 z1, exp(-0.4)²): the state is z1 as it is.
-        upper.take, upper.refine = nn.Linear(1, 16, bias=False), nn.Identity()
+        upper.take, upper.refine = AnyLinear(1, 16), nn.Identity()
+        upper.take.bias.zero_()
         upper.take.weight.zero_()[0] = 1
-        lower.foresee = nn.Linear(16, 2)
+        lower.foresee = AnyLinear(16, 2)
         lower.foresee.weight.zero_()[0, 0] = slope
         lower.foresee.bias.copy_(torch.tensor([0.0, 5 * np.arctanh(log_scale / 5)]))
         chain = torch.tensor([[1, slope], [slope, slope**2 + np.exp(2 * log_scale)]]).float()

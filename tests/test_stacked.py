@@ -44,6 +44,8 @@ NETWORKS = [
     (Conv(channels=(4, 6), width=8), (9, 7)),
     (Conv(channels=(4, 6), width=8, pool="avg", norm="batch"), (9, 7, 3)),
     (Conv(channels=(4,), width=8, pool="max", norm="layer"), (1, 5)),
+    (Conv(channels=(4,), width=None, code_channels=1), (1, 5)),
+    (Conv(channels=(4, 6), width=None, code_channels=1, norm="batch"), (3, 9)),
 ]
 networks = pytest.mark.parametrize(("network", "shape"), NETWORKS, ids=[f"{n!r}-{s}" for n, s in NETWORKS])
 

@@ -76,7 +76,7 @@ class Codebook(nn.Module):
         """Number of the vector that is nearest to each of x, of shape (..., dim); of equal vectors the first."""
         far = self.distances(x)
         # Rounding must not choose between vectors that are equal, as there are if samples are.
-        largest = x.double().square().sum(-1, keepdim=True) + self.vectors.double().square().sum(-1).amax()
+        largest = x.double().square().sum(-1, keepdim=True) + self.vectors.double().square().sum(-1).amax(0)
         return (far <= far.amin(-1, keepdim=True) + _ROUNDING * largest).byte().argmax(-1)
 
     def distances(self, x: Tensor) -> Tensor:

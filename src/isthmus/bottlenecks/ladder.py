@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
+from torch.nn import functional
 
 from isthmus.bottlenecks.base import Bottleneck
 from isthmus.core import Code
 from isthmus.errors import ParameterError
 from isthmus.networks.base import linear
 from isthmus.networks.ladder import Ladder
-from isthmus.networks.rungs import Descent, Residual, Rung, TopDown
+from isthmus.networks.rungs import Descent, Residual, Rung, Shares, TopDown
 from isthmus.priors.ladder import LadderDensity
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class LadderGaussian(Bottleneck):
             self._make_rungs()
 
     def forward(self, h: Tensor) -> Code:
-        taps = self.taps(h.float())
+        taps = self.taps(h)
         noise = None
         if self.training or self.sampling:
             noise = torch.randn(len(h), self.latent_dim_, device=h.device)
@@ -81,10 +82,11 @@ class LadderGaussian(Bottleneck):
         return Code(descent.z, q, {} if descent.state is None else {"state": descent.state})
 
     def mean(self, h: Tensor) -> Tensor:
-        return self.ladder.descend(len(h), self.taps(h.float())).z
+        return self.ladder.descend(len(h), self.taps(h.double())).z.float()
 
     def taps(self, h: Tensor) -> list[Tensor]:
         """What features (B, n_features) say to each layer, the top one first."""
+        h = self.ladder.taken(h)
         if self._network is not None:
             return self._network.taps(h)
         said = [self.says[0](h)]
@@ -100,15 +102,16 @@ class LadderGaussian(Bottleneck):
                 f"n_layers={n_layers}, but there are {self.latent_dim_} latents to be divided among the layers; use "
                 f"fewer layers, or latent_dim={n_layers} or more"
             )
-        share = 1 / math.sqrt(n_layers)
+        # Codes that hardly vary at first take long to begin to: two activations have shrunk what they are made of.
+        shares = Shares(1 / math.sqrt(n_layers), told=2.0)
         rungs = [
-            Rung(linear, self.width, n, share, top=number == 0, last=number == n_layers - 1)
+            Rung(_linear, self.width, n, shares, top=number == 0, last=number == n_layers - 1)
             for number, n in enumerate(divided(self.latent_dim_, n_layers))
         ]
-        self.own = TopDown(rungs, [()] * n_layers, [nn.Identity() for _ in rungs])
+        self.own = TopDown(rungs, [()] * n_layers, [nn.Identity() for _ in rungs], takes_doubles=True)
         # From the last layer, which is nearest to the data, to the top.
-        self.says = nn.ModuleList(nn.Sequential(nn.SiLU(), linear(self.width, self.width)) for _ in rungs)
-        self.climbs = nn.ModuleList(Residual(linear, self.width, share) for _ in rungs[1:])
+        self.says = nn.ModuleList(nn.Sequential(nn.SiLU(), _linear(self.width, self.width)) for _ in rungs)
+        self.climbs = nn.ModuleList(Residual(_linear, self.width, shares.block) for _ in rungs[1:])
 
 
 class LadderPosterior(Distribution):
@@ -165,7 +168,7 @@ class LadderPosterior(Distribution):
 
     def from_noise(self, noise: Tensor) -> Tensor:
         """The code (..., B, latent_dim) that standard normal ``noise`` (..., 1 or B, latent_dim) leads to."""
-        noise = noise.float().expand(*noise.shape[:-2], *self._batch_shape, -1)
+        noise = self.ladder.taken(noise).expand(*noise.shape[:-2], *self._batch_shape, -1)
         rows = noise.reshape(-1, noise.shape[-1])
         return self._know(self.ladder.descend(len(rows), self.taps, noise=rows), noise.shape)
 
@@ -184,7 +187,7 @@ class LadderPosterior(Distribution):
     def descent(self, z: Tensor) -> Descent:
         """The way down to codes (..., B, latent_dim), which is not gone twice for the same ones."""
         if z is not self._known[0]:
-            rows = z.float().expand(*z.shape[:-2], *self._batch_shape, -1).reshape(-1, z.shape[-1])
+            rows = self.ladder.taken(z).expand(*z.shape[:-2], *self._batch_shape, -1).reshape(-1, z.shape[-1])
             self._known = z, self.ladder.descend(len(rows), self.taps, given=rows)
         return self._known[1]
 
@@ -196,6 +199,25 @@ class LadderPosterior(Distribution):
         if self._middle is None:
             self._middle = self.ladder.descend(self._batch_shape[0], self.taps)
         return self._middle
+
+
+class AnyLinear(nn.Linear):
+    """Affine layer that computes in float64 if it is given that.
+
+    PyTorch's functions of float32 round the last values of an array in another way than those before them; rounded from
+    float64, a code has the same bits in whatever batch it is.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.dtype != torch.float64:
+            return super().forward(input)
+        return functional.linear(input, self.weight.double(), self.bias.double())
+
+
+def _linear(n_in: int, n_out: int) -> AnyLinear:
+    layer = AnyLinear(n_in, n_out)
+    layer.load_state_dict(linear(n_in, n_out).state_dict())
+    return layer
 
 
 def divided(total: int, n: int) -> list[int]:

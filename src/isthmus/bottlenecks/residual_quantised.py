@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import cast
 
 import torch
@@ -46,21 +47,19 @@ class ResidualQuantised(Quantised):
         return largest_divisor(latent_dim) if isinstance(self.token_dim, str) else self.token_dim
 
     def quantise(self, rows: Tensor) -> Quantisation:
-        left, z, distance = rows, torch.zeros_like(rows), rows.new_zeros(len(rows))
-        chosen = []
+        left, chosen, added, distances = rows, [], [], []
         for codebook in self._books():
             tokens, vectors = codebook(left)
-            left, z = left - vectors, z + vectors
-            distance = distance + left.square().sum((-2, -1))
+            left = left - vectors
             chosen.append(tokens)
-        return Quantisation(torch.stack(chosen, -1), z, rows, distance)
+            added.append(vectors)
+            distances.append(left.square().sum((-2, -1)))
+        return Quantisation(torch.stack(chosen, -1), reduce(torch.add, added), rows, torch.stack(distances).sum(0))
 
     def look_up(self, tokens: Tensor) -> Tensor:
         # In the order in which `quantise` adds them up, so that the sum has the same bits.
-        z = torch.zeros(*tokens.shape[:-1], self.token_dim_, device=tokens.device)
-        for codebook, number in zip(self._books(), tokens.unbind(-1), strict=True):
-            z = z + codebook.vectors[number]
-        return z
+        books = zip(self._books(), tokens.unbind(-1), strict=True)
+        return reduce(torch.add, [codebook.vectors[number] for codebook, number in books])
 
     def find(self, z: Tensor) -> Tensor:
         """Tokens (n, n_tokens, depth) that add up to codes (n, latent_dim): the nearest found, if none does exactly.

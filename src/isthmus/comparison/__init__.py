@@ -1,6 +1,6 @@
 """Several models on the same data, by the same features and the same seeds."""
 
-from isthmus.comparison.compare import compare
+from isthmus.comparison.measure import compare
 from isthmus.comparison.result import Comparison
 
 __all__ = ["Comparison", "compare"]

@@ -30,7 +30,7 @@ METRICS = {
     "elbo": "evidence lower bound on log p(x), nats per sample (Kingma & Welling, 2014)",
     "bits_per_dim": "−elbo / (values per sample · ln 2); without an elbo, of discrete_bound or of reconstruction_nll",
     "kl": "KL(q(z|x) ‖ p(z)), nats per sample",
-    "rate": "what the code costs, nats per sample: kl, or −log P(z) of quantised codes (Alemi et al., 2018)",
+    "rate": "nats per sample that the code costs: the same as kl; −log P(z) of quantised codes (Alemi et al., 2018)",
     "distortion": "−E log p(x|z) over codes drawn from q(z|x), nats per sample: −elbo − rate (Alemi et al., 2018)",
     "mutual_information": "E log q(z|x) / q(z), nats; q(z) is of 2,000 rows at most (Hoffman & Johnson, 2016)",
     "aggregate_gap": "KL(q(z) ‖ p(z)), nats: codes of the data against codes of the prior; rate − mutual_information",

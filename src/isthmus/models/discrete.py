@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from isthmus.bottlenecks import Quantised
 from isthmus.bottlenecks.quantised import WIDEST
 from isthmus.data.info import DataInfo
+from isthmus.data.streams import AnyRows
 from isthmus.errors import DataError
 from isthmus.evaluate.codebooks import bound_rows, usage
 from isthmus.models.auto import Choice, grid, suits_convolutions
@@ -41,9 +43,9 @@ class Discrete(BaseAutoencoder):
             return width * max(1, min(_MOST_TOKENS, info.n_values // width))
         return value
 
+    @abstractmethod
     def _token_width(self) -> int | None:
         """Values of a token, if the user said so."""
-        raise NotImplementedError
 
     def _given_width(self) -> int | None:
         """Values of a token, if they follow from the parameters: from those of the network too."""
@@ -71,10 +73,7 @@ class Discrete(BaseAutoencoder):
         -------
         T : ndarray of int64, shape (n, n_tokens), or (n, n_tokens, depth) if there are several codebooks
         """
-        samples = self._read(X)
-        engine, quantiser = self._engine, self._quantiser
-        found = by_batch(engine, samples, lambda x: quantiser(engine.features(x)).aux["tokens"])
-        return found[..., 0] if quantiser.depth == 1 else found
+        return self._tokens(self._read(X))
 
     def from_tokens(self, T: Any) -> np.ndarray:
         """Decode tokens, as `tokens` gives them: the mean of p(x|z), in the shape and units of the data.
@@ -112,14 +111,20 @@ class Discrete(BaseAutoencoder):
         """
         return bound_rows(self._engine, self._read(X, supported=True))
 
-    def evaluate(self, X: Any) -> dict[str, float]:
-        result = super().evaluate(X)
-        bound = float(self.score_samples(X).mean(dtype=np.float64))
-        used, perplexity = usage(self.tokens(X), self._quantiser.n_codes)
-        return result | {
+    def own_metrics(self, samples: AnyRows) -> dict[str, float]:
+        module = self._engine
+        bound = float(bound_rows(module, samples).mean(dtype=np.float64))
+        kept = by_batch(module, samples, lambda x: module.log_prob(x, module.code(x)))
+        used, perplexity = usage(self._tokens(samples), self._quantiser.n_codes)
+        return {
             "bits_per_dim": float(-bound / (self.info_.n_values * np.log(2))),
             "discrete_bound": bound,
-            "rate": -result["reconstruction_nll"] - bound,
+            "rate": float(kept.mean(dtype=np.float64)) - bound,
             "codebook_usage": float(used.mean()),
             "perplexity": float(perplexity.mean()),
         }
+
+    def _tokens(self, samples: AnyRows) -> np.ndarray:
+        engine, quantiser = self._engine, self._quantiser
+        found = by_batch(engine, samples, lambda x: quantiser(engine.features(x)).aux["tokens"])
+        return found[..., 0] if quantiser.depth == 1 else found

@@ -12,7 +12,7 @@ from isthmus.core import Code
 from isthmus.errors import ParameterError
 from isthmus.networks.base import Network, init_conv
 from isthmus.networks.conv import ChannelsFirst, ChannelsLast, Upsample
-from isthmus.networks.rungs import Residual, Rung, TopDown, flat, spread
+from isthmus.networks.rungs import Residual, Rung, Shares, TopDown, flat, spread
 from isthmus.networks.unet import Outputs
 
 Size = tuple[int, int]
@@ -83,15 +83,15 @@ class Ladder(Network):
         rungs: list[Rung] = []
         passages: list[nn.Module] = []
         at: list[Size] = []
-        share = 1 / math.sqrt(sum(self.layers))
+        shares = Shares(1 / math.sqrt(sum(self.layers)), told=0.1, taken=0.3)
         way: list[nn.Module] = []
         for number, (layers, latents, size) in enumerate(zip(self.layers, self._latents(), sizes, strict=True)):
             if number:
                 way.append(Grow(size, self.width))
             if layers == 0:
-                way.append(Residual(_conv, self.width, share, self.dropout))
+                way.append(Residual(_conv, self.width, shares.block, self.dropout))
             for _ in range(layers):
-                rungs.append(Rung(_conv, self.width, latents, share, top=not rungs, last=False, dropout=self.dropout))
+                rungs.append(Rung(_conv, self.width, latents, shares, top=not rungs, last=False, dropout=self.dropout))
                 passages.append(nn.Sequential(*way))
                 at.append(size)
                 way = []

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,24 @@ Make = Callable[[int, int], nn.Module]
 
 # Logarithms of scales, and of ratios of scales, stay within about this.
 _REACH = 5.0
+
+
+class Shares(NamedTuple):
+    """Initial weights of a rung, as shares of the usual ones.
+
+    Parameters
+    ----------
+    block : float
+        Of the block through which the state is handed on.
+    told : float
+        Of what makes priors and posteriors: small, and all of them start near N(0, 1), with little divergence.
+    taken : float
+        Of what takes latents into the state: many of them are but noise at first.
+    """
+
+    block: float
+    told: float = 1.0
+    taken: float = 1.0
 
 
 @dataclass
@@ -85,8 +104,8 @@ class Rung(nn.Module):
         Of the state and of the features.
     n : int
         Latents (of each position).
-    share : float
-        Factor of the initial weights of what is added to the state.
+    shares : Shares
+        Initial weights.
     top, last : bool
         Whether there is a state from above, and whether one is handed on.
     dropout : float
@@ -94,37 +113,40 @@ class Rung(nn.Module):
     """
 
     def __init__(
-        self, make: Make, width: int, n: int, share: float, *, top: bool, last: bool, dropout: float = 0.0
+        self, make: Make, width: int, n: int, shares: Shares, *, top: bool, last: bool, dropout: float = 0.0
     ) -> None:
         super().__init__()
         self.n, self.top, self.last = n, top, last
         if not top:
-            told = smaller(make(width, 2 * n + (0 if last else width)), share)
+            told = smaller(make(width, 2 * n + (0 if last else width)), shares.told)
             self.foresee = nn.Sequential(nn.SiLU(), make(width, width), nn.SiLU(), told)
             self.ask = nn.Sequential(nn.SiLU(), make(width, width))
-        self.answer = nn.Sequential(nn.SiLU(), smaller(make(width, 2 * n), share))
+        self.answer = nn.Sequential(nn.SiLU(), smaller(make(width, 2 * n), shares.told))
         if not last:
-            self.take = make(n, width)
-            self.refine = Residual(make, width, share, dropout)
+            self.take = smaller(make(n, width), shares.taken)
+            self.refine = Residual(make, width, shares.block, dropout)
 
     def prior(self, state: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None] | None:
         """Mean and log scale of p(z_l | z_>l), and what the state gains; None for a standard normal."""
         if self.top or state is None:
             return None
         told = self.foresee(state)
-        mean, raw = told[:, : 2 * self.n].float().chunk(2, 1)
+        mean, raw = _at_least_float32(told[:, : 2 * self.n]).chunk(2, 1)
         return mean, _within_reach(raw), None if self.last else told[:, 2 * self.n :]
 
     def posterior(self, state: Tensor | None, tap: Tensor) -> tuple[Tensor, Tensor]:
         """How far mean and log scale of q(z_l | z_>l, x) are from those of the prior; ``tap`` is what x says."""
-        asked = tap if self.top or state is None else self.ask(state) + tap
-        shift, raw = self.answer(asked).float().chunk(2, 1)
+        if not (self.top or state is None):
+            asked = self.ask(state)
+            tap = asked + tap.to(asked.dtype)
+        shift, raw = _at_least_float32(self.answer(tap)).chunk(2, 1)
         return shift, _within_reach(raw)
 
     def onward(self, state: Tensor | None, z: Tensor) -> Tensor:
         """The state below this layer."""
         taken = self.take(z)
-        return self.refine(taken if state is None else state + taken)
+        # In the format of the layers, or all that follows would be cast to and fro.
+        return self.refine(taken if state is None else state.to(taken.dtype) + taken)
 
 
 class TopDown(nn.Module):
@@ -140,6 +162,8 @@ class TopDown(nn.Module):
         What the state passes through before each layer but the top one.
     start : Tensor, optional
         The state above the top layer, (width, *size); learned.
+    takes_doubles : bool
+        Whether the layers compute in float64 if they are given that.
     """
 
     def __init__(
@@ -148,13 +172,19 @@ class TopDown(nn.Module):
         sizes: Sequence[tuple[int, ...]],
         passages: Sequence[nn.Module],
         start: Tensor | None = None,
+        *,
+        takes_doubles: bool = False,
     ) -> None:
         super().__init__()
         self.rungs, self.passages = nn.ModuleList(rungs), nn.ModuleList(passages)
         self.start = None if start is None else nn.Parameter(start)
-        self.sizes = list(sizes)
+        self.sizes, self.takes_doubles = list(sizes), takes_doubles
         self.widths = [rung.n * math.prod(size) for rung, size in zip(rungs, sizes, strict=True)]
         self.latent_dim = sum(self.widths)
+
+    def taken(self, x: Tensor) -> Tensor:
+        """Features, codes or noise in the format that the layers take."""
+        return x if self.takes_doubles and x.dtype == torch.float64 else x.float()
 
     def descend(
         self,
@@ -223,6 +253,10 @@ def flat(x: Tensor) -> Tensor:
 def spread(x: Tensor, size: tuple[int, ...]) -> Tensor:
     """What `flat` made flat, (N, C, *size)."""
     return x if size == () else x.reshape(len(x), *size, -1).permute(0, 3, 1, 2)
+
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    return x if x.dtype == torch.float64 else x.float()
 
 
 def smaller(layer: nn.Module, share: float) -> nn.Module:

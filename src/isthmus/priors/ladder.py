@@ -59,5 +59,5 @@ class LadderDensity(Distribution):
             return self.ladder.descend(len(noise), noise=noise).z.reshape(shape)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        rows = value.float().reshape(-1, value.shape[-1])
+        rows = self.ladder.taken(value).reshape(-1, value.shape[-1])
         return self.ladder.descend(len(rows), given=rows).log_prior().reshape(value.shape[:-1])

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from isthmus.bottlenecks import Quantised
 from isthmus.models.auto import choose_network
-from isthmus.networks import MLP, Conv, Network, UNet
+from isthmus.networks import MLP, Conv, Ladder, Network, UNet
 from isthmus.sweep.space import Choices, Dimension, Range
 from isthmus.training import Trainer
 
@@ -53,7 +54,11 @@ def default_space(
 
 
 # The bound is highest near 1, and above it where there are few rows. A warm-up never raised it, so it is not searched.
-_PRICES: dict[str, Dimension] = {"beta": Range(0.5, 4.0, log=True)}
+# Many codes reconstruct better, and their distribution is harder to learn.
+_PRICES: dict[str, Dimension] = {
+    "beta": Range(0.5, 4.0, log=True),
+    "n_codes": Range(8, 256, log=True, whole=True),
+}
 
 
 def resolve_network(estimator: BaseAutoencoder, info: DataInfo) -> Network:
@@ -71,7 +76,12 @@ def _is_set(estimator: BaseAutoencoder, name: str) -> bool:
 
 
 def _width(estimator: BaseAutoencoder, info: DataInfo) -> dict[str, Dimension]:
-    """Widths of the code; a deterministic one as wide as the data would copy them."""
+    """Widths of the code, unless the network has its own; a deterministic one as wide as the data would copy them."""
+    # A width that the tokens do not divide is none.
+    if isinstance(estimator.recipe()["bottleneck"], Quantised):
+        return {}
+    if resolve_network(estimator, info).code_width(info.shape) is not None:
+        return {}
     most = min(_WIDEST_CODE, info.n_values if estimator.prevents_identity else info.n_values - 1, info.n_samples // 2)
     least = 2 if most >= 4 else 1
     return {"latent_dim": Range(least, most, log=True, whole=True)} if least < most else {}
@@ -89,6 +99,8 @@ def _layers(network: Network) -> dict[str, Dimension]:
         hidden = tuple(network.hidden)
         shapes = [_scaled(hidden, 0.5), hidden, _scaled(hidden, 2), hidden[:-1], (*hidden, hidden[-1])]
         return {"network.hidden": Choices(tuple(sorted({shape for shape in shapes if shape}, key=_by_depth)))}
+    if isinstance(network, Ladder):
+        return {"network.width": Choices(tuple(_scaled((network.width,), factor)[0] for factor in (0.5, 1, 2)))}
     if isinstance(network, Conv | UNet):
         channels = tuple(network.channels)
         return {"network.channels": Choices(tuple(_scaled(channels, factor) for factor in (0.5, 1, 2)))}

@@ -28,6 +28,10 @@ from isthmus.terms.total_correlation import TotalCorrelation
 from isthmus.terms.walkback import Walkback
 
 __all__ = [
+    "KL",
+    "L0",
+    "L1",
+    "NLL",
     "AdversarialTerm",
     "Capacity",
     "CodeNorm",
@@ -46,13 +50,9 @@ __all__ = [
     "ImportanceWeighted",
     "Jacobian",
     "Judge",
-    "KL",
-    "L0",
-    "L1",
     "MaskedNLL",
     "MeanDiscrepancy",
     "MixtureKL",
-    "NLL",
     "NeighbourConsistency",
     "NestedNLL",
     "Realism",
