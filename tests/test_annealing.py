@@ -236,7 +236,12 @@ def test_other_priors_and_posteriors(parts):
         warnings.simplefilter("ignore", LikelihoodWarning)
         weighed = vae.estimate_likelihood(PICTURES[:6], 4000)
         annealed = vae.estimate_likelihood(PICTURES[:6], method="annealed", n_steps=30)
-    assert (np.abs(weighed.log_p - annealed.log_p) < 5 * np.hypot(weighed.error, annealed.error) + 0.05).all()
+    away = (annealed.log_p - weighed.log_p) / (np.hypot(weighed.error, annealed.error) + 0.01)
+    assert (away > -5).all()
+    # Where the weights have a heavy tail, importance sampling is too low by more than it knows.
+    trusted = weighed.tail < 0.7
+    assert trusted.sum() >= 2
+    assert (away[trusted] < 5).all()
 
 
 def test_codes_on_a_sphere_cannot_be_moved_among():

@@ -13,6 +13,7 @@ import isthmus
 from isthmus import VAE, Autoencoder, BelowEntropyWarning, DataError, DependentRowsError, ParameterError
 from isthmus.core import Part
 from isthmus.evaluate.guards import check_rows_independent, entropy_floor, warn_below_entropy
+from isthmus.evaluate.trust import check_greys
 from isthmus.networks import MLP
 
 PICTURES = load_digits().images[:200]
@@ -155,7 +156,7 @@ class TestFloor:
         seen = stats.bernoulli(sure).logpmf(drawn).reshape(200, -1).sum(1)
         monkeypatch.setattr("isthmus.models.inference.score_rows", lambda module, rows: seen[: len(rows)])
         with pytest.warns(BelowEntropyWarning):
-            model.evaluate(drawn, greys=GREYS)
+            check_greys(model, drawn, GREYS)
 
     def test_a_plain_code_has_no_bound_to_compare_with_greys(self):
         model = Autoencoder(2, max_epochs=1, random_state=0).fit(PICTURES)
