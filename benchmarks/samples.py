@@ -7,8 +7,8 @@
 MNIST is the folder with its four IDX files. Every method has the same number of seconds of the processor's time on one
 thread (those of a density fitted to the codes included), float32, batches of 64, and the same decoder as generator:
 that of `NETWORK`, what "auto" takes for pictures of this size. A timing beforehand says how many samples an estimator
-can see in that time, so that its learning rate falls to 0 when the time is over; a GAN stops when it is. Samples are cut
-to [0, 255] and rounded, as the data are.
+can see in that time, so that its learning rate falls to 0 when the time is over; a GAN stops when it is. Samples are
+cut to [0, 255] and rounded, as the data are.
 
 ``--search`` tries the six settings of each method that `TRIALS` lists, with one seed, on the first 50,000 training
 pictures against the other 10,000. ``--final`` trains the setting of least FID on all 60,000 with five seeds, and
