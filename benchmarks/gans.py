@@ -116,8 +116,8 @@ class Gan:
     def _set_up(self, shape: tuple[int, ...]) -> None:
         norm = "layer" if self.critic == "layer" else None
         like = Conv(self.network.channels, width=self.network.width, activation="leaky_relu", norm=norm)
-        self.generator_ = self.network.make_decoder(shape, self.latent_dim, 1).to(memory_format=torch.channels_last)
-        self.critic_ = like.make_encoder(shape, 1).to(memory_format=torch.channels_last)
+        self.generator_ = self.network.make_decoder(shape, self.latent_dim, 1).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.critic_ = like.make_encoder(shape, 1).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         if self.critic == "spectral":
             for layer in self.critic_:
                 if isinstance(layer, nn.Conv2d | nn.Linear):
