@@ -261,7 +261,7 @@ def fitted_chain() -> tuple[TokenNetwork, np.ndarray]:
     torch.manual_seed(0)
     network = TokenNetwork(6, 4, width=32, n_layers=1)
     fit_tokens(network, tokens)
-    return network, move
+    return network.eval(), move
 
 
 def test_a_known_chain_is_learned_to_its_entropy(fitted_chain):
@@ -512,3 +512,22 @@ def test_a_compiled_training_ends_where_a_plain_one_does(cls):
         small(cls, trainer=Trainer(compile=compiled, batch_size=64, precision="32")) for compiled in (False, True)
     )
     np.testing.assert_allclose(plain.history_["val_loss"], compiled.history_["val_loss"], rtol=1e-2)
+
+
+def test_ctrl_c_while_tokens_are_learned_leaves_a_model_to_be_used(monkeypatch, tmp_path):
+    real, count = token_training.nll, iter(range(100))
+
+    def interrupted(network, tokens):
+        if next(count) == 8:
+            raise KeyboardInterrupt
+        return real(network, tokens)
+
+    monkeypatch.setattr(token_training, "nll", interrupted)
+    model = VQVAE(max_epochs=1, random_state=0)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(PICTURES)
+    model.save(tmp_path / "run")
+    loaded = isthmus.load(tmp_path / "run")
+    np.testing.assert_array_equal(loaded.score_samples(PICTURES), model.score_samples(PICTURES))
+    assert np.isfinite(model.evaluate(PICTURES)["discrete_bound"])
+    assert token_distribution(model).network.table.any(), "the table is there"

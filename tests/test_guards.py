@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 import isthmus
-from isthmus import VAE, Autoencoder, BelowEntropyWarning, DataError, DependentRowsError
+from isthmus import VAE, Autoencoder, BelowEntropyWarning, DataError, DependentRowsError, ParameterError
 from isthmus.core import Part
 from isthmus.evaluate.guards import check_rows_independent, entropy_floor, warn_below_entropy
 from isthmus.networks import MLP
@@ -142,6 +142,25 @@ class TestFloor:
         monkeypatch.setattr(type(model.module_), "log_prob", lambda self, x, z: 0.1 * right(self, x, z))
         with pytest.warns(BelowEntropyWarning):
             model.evaluate(GREYS)
+
+    def test_evaluate_compares_binary_data_with_their_greys(self, monkeypatch):
+        drawn = (np.random.default_rng(0).random(GREYS.shape) < GREYS).astype(np.uint8)
+        model = VAE(2, likelihood="bernoulli", max_epochs=2, random_state=0).fit(drawn)
+        assert model.evaluate(drawn, greys=GREYS) == model.evaluate(drawn)
+        model.evaluate(drawn, greys=GREYS.reshape(200, 64))
+        with pytest.raises(DataError, match=r"greys have shape \(100, 8, 8\), and the data \(200, 8, 8\)"):
+            model.evaluate(drawn, greys=GREYS[:100])
+        # As if the drawn pixels were certain to be what they are.
+        sure = np.where(drawn == 1, 0.5 + GREYS / 2, GREYS / 2).clip(1e-3, 1 - 1e-3)
+        seen = stats.bernoulli(sure).logpmf(drawn).reshape(200, -1).sum(1)
+        monkeypatch.setattr("isthmus.models.inference.score_rows", lambda module, rows: seen[: len(rows)])
+        with pytest.warns(BelowEntropyWarning):
+            model.evaluate(drawn, greys=GREYS)
+
+    def test_a_plain_code_has_no_bound_to_compare_with_greys(self):
+        model = Autoencoder(2, max_epochs=1, random_state=0).fit(PICTURES)
+        with pytest.raises(ParameterError, match="leave them out"):
+            model.evaluate(PICTURES, greys=GREYS)
 
     def test_binary_data_have_no_floor_to_fall_below(self):
         model = VAE(2, likelihood="bernoulli", max_epochs=2, random_state=0).fit((GREYS > 0.5).astype(np.uint8))

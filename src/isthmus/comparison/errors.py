@@ -28,29 +28,38 @@ CERTAIN = 2.0
 
 # Votes and points that the scores are shares of.
 _TRIES = {"factor_vae_score": VOTES, "beta_vae_score": TEST_POINTS}
+OF_BITS = ("elbo", "discrete_bound")
+"""Bounds on log p(x) by which `evaluate` counts bits; a model without counts those of its reconstruction."""
+
+BOUNDS = (*OF_BITS, "log_likelihood")
+"""Numbers of which `score_samples` has the parts."""
+
 _OF_ROWS = ("linear_probe", "knn_accuracy", "cluster_accuracy")
 _OF_SAMPLES = ("precision", "recall", "coverage")
 # A monotone function of a mean over rows: it orders models as that mean does.
 _ORDERED_BY = {"psnr": "mse"}
 
 
-def row_values(estimator: BaseAutoencoder, rows: AnyRows) -> dict[str, np.ndarray]:
-    """Parts that rows (n, *event) have in the numbers of `evaluate` that are means over rows, each of shape (n,)."""
-    from isthmus.models.inference import by_batch, rebuild, score_rows
+def row_values(
+    estimator: BaseAutoencoder, rows: AnyRows, metrics: Mapping[str, float], scores: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Parts that rows (n, *event) have in the numbers of `evaluate` that are means over rows, each of shape (n,).
+
+    ``scores`` are those of `BaseAutoencoder.score_samples`: the parts of whichever bound the model has.
+    """
+    from isthmus.models.inference import by_batch, rebuild
 
     module = engine_of(estimator.module_)
     data = np.asarray(rows, dtype=np.float64)
     squared = ((rebuild(module, rows) - data) ** 2).reshape(len(data), -1).mean(1)
     nll = by_batch(module, rows, lambda x: -module.log_prob(x, module.code(x)))
-    found = {"mse": squared, "reconstruction_nll": nll}
+    found = {"mse": squared, "reconstruction_nll": nll, **dict.fromkeys(BOUNDS, scores)}
     variance = float(np.mean(data.reshape(len(data), -1).var(0)))
     if variance > 0:
         found["r2"] = 1 - squared / variance
-    score = -nll
-    if module.bottleneck.stochastic:
-        score = found["elbo"] = score_rows(module, rows)
-    found["bits_per_dim"] = -score / (estimator.info_.n_values * math.log(2))
-    return {key: np.asarray(values, dtype=np.float64) for key, values in found.items()}
+    nats = scores if any(key in metrics for key in OF_BITS) else -nll
+    found["bits_per_dim"] = -nats / (estimator.info_.n_values * math.log(2))
+    return {key: np.asarray(values, dtype=np.float64) for key, values in found.items() if key in metrics}
 
 
 def standard_errors(metrics: Mapping[str, float], rows: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -59,7 +68,7 @@ def standard_errors(metrics: Mapping[str, float], rows: Mapping[str, np.ndarray]
     Of means over rows from the spread of the rows; of shares of rows or samples from their binomial distribution,
     which takes them for independent.
     """
-    found = {key: float(values.std() / len(values) ** 0.5) for key, values in rows.items() if key in metrics}
+    found = {key: float(values.std() / len(values) ** 0.5) for key, values in rows.items()}
     if "psnr" in metrics and metrics["mse"] > 0:
         found["psnr"] = 10 / math.log(10) * found["mse"] / metrics["mse"]
     tries = dict.fromkeys(_OF_ROWS, metrics["n_samples"]) | dict.fromkeys(_OF_SAMPLES, metrics.get("n_generated", 1.0))

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _COLUMNS, _MOST_LETTERS = 3, 22
 # Their zero says nothing, so a bar from it would not either.
-_WITHOUT_ZERO = ("elbo", "reconstruction_nll", "bits_per_dim", "log_likelihood", "psnr")
+_WITHOUT_ZERO = ("elbo", "reconstruction_nll", "bits_per_dim", "discrete_bound", "log_likelihood", "psnr")
 _ARROWS = {"higher": "higher is better", "lower": "lower is better", None: ""}
 
 
@@ -93,7 +93,7 @@ def plane_figure(points: dict[str, tuple[float, float]]) -> Figure:
     """
     figure = new_figure(6.4, 4.0)
     axes = figure.subplots()
-    style_axes(axes, xlabel="rate: KL, nats per sample", ylabel="distortion: −log p(x|z), nats per sample")
+    style_axes(axes, xlabel="rate, nats per sample", ylabel="distortion: −log p(x|z), nats per sample")
     rates, distortions = (np.array(values) for values in zip(*points.values(), strict=True))
     pads = (0.12 * (np.ptp(v) or max(1.0, 0.1 * abs(v[0]))) for v in (rates, distortions))
     (low, high), (bottom, top) = ((v.min() - p, v.max() + p) for v, p in zip((rates, distortions), pads, strict=True))

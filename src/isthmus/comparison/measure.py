@@ -83,8 +83,9 @@ def compare(
     results: dict[str, Metrics] = {}
     of_rows: dict[str, dict[str, np.ndarray]] = {}
     for name, model in named.items():
+        own = _as_fitted(model, events)
         results[name] = model.evaluate(
-            _as_fitted(model, events),
+            own,
             y,
             factors=factors,
             reference=None if reference is None else _reshaped(model, reference),
@@ -92,7 +93,7 @@ def compare(
             n_samples=n_samples,
             random_state=random_state,
         )
-        of_rows[name] = row_values(model, events)
+        of_rows[name] = row_values(model, events, results[name], model.score_samples(own))
     check_same_extractor(results)
     errors = {
         name: standard_errors(results[name], of_rows[name])

@@ -165,11 +165,11 @@ def _rows_of_tiles(rows: list[np.ndarray], labels: list[str], limits: tuple[floa
 
 
 def _plane(found: Comparison) -> Section | None:
-    """Rate and distortion of the models whose code is a distribution."""
+    """Rate and distortion of the models whose code has a cost: a distribution, or tokens."""
     points = {
-        name: (values["kl"], -values["elbo"] - values["kl"])
+        name: (values["rate"], values.get("distortion", values["reconstruction_nll"]))
         for name, values in found.table.items()
-        if "kl" in values and "elbo" in values
+        if "rate" in values
     }
     if not points:
         return None
@@ -177,9 +177,9 @@ def _plane(found: Comparison) -> Section | None:
     section = Section(
         "plane",
         "Rate and distortion",
-        "How many nats the code carries, and how many are then missing to describe a row. Together they are −ELBO: "
-        "models on one dashed line have the same bound, and differ in how much they leave to the code (Alemi et al., "
-        "2018). Towards the lower left is better.",
+        "How many nats the code carries, and how many are then missing to describe a row. Together they are what the "
+        "bound is short of 0: models on one dashed line have the same bound, and differ in how much they leave to the "
+        "code (Alemi et al., 2018). Towards the lower left is better.",
         plates=[Plate("plane", figures.plane_figure(points), alt)],
     )
     left = [name for name in found.models if name not in points]

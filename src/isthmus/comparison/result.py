@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isthmus.comparison.errors import is_certain
+from isthmus.comparison.errors import OF_BITS, is_certain
 from isthmus.evaluate.catalogue import grouped, quantity
 
 if TYPE_CHECKING:
     from isthmus.evaluate.extractor import Extractor
     from isthmus.models.base import BaseAutoencoder
 
-_NATS = ("reconstruction_nll", "elbo", "bits_per_dim", "log_likelihood")
+_NATS = ("reconstruction_nll", "elbo", "bits_per_dim", "discrete_bound", "log_likelihood")
 _MASSES = ("bernoulli", "categorical", "poisson", "negative_binomial")
 
 
@@ -116,7 +116,7 @@ class Comparison:
         known = named_parts(Likelihood)
         masses = {known[name][0] for name in _MASSES}
         is_mass = {name: type(model.module_.likelihood) in masses for name, model in self.models.items()}
-        stochastic = {name: model.module_.bottleneck.stochastic for name, model in self.models.items()}
+        bounded = {name: any(key in values for key in OF_BITS) for name, values in self.table.items()}
         apart: set[str] = set()
         notes: list[str] = []
         if len(set(is_mass.values())) > 1:
@@ -126,11 +126,11 @@ class Comparison:
                 f"The likelihood of {few} is a probability, that of the others a density: their nats and bits cannot "
                 "be compared, so none of these is marked as the best."
             )
-        if len(set(stochastic.values())) > 1:
+        if len(set(bounded.values())) > 1:
             apart.add("bits_per_dim")
-            few = ", ".join(name for name, random in stochastic.items() if not random)
+            few = ", ".join(name for name, bound in bounded.items() if not bound)
             notes.append(
-                f"The code of {few} is deterministic: bits_per_dim leaves out what the code costs, so it is no "
-                "likelihood and not marked as the best."
+                f"There is no bound of {few}, whose code is deterministic: bits_per_dim leaves out what the code "
+                "costs, so it is no likelihood and not marked as the best."
             )
         return apart, notes

@@ -28,12 +28,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
+from torch.distributions import Distribution, MultivariateNormal
 
 from isthmus.core import Composed
 from isthmus.data.streams import AnyRows, chunks
 from isthmus.evaluate.bounds import draw, own_noise, posterior
 from isthmus.evaluate.likelihood import LikelihoodEstimate, judged, summarise
+from isthmus.evaluate.rate import gaussian, is_gaussian
 from isthmus.training.runtime import random_numbers
 
 Start = Literal["posterior", "prior"]
@@ -120,7 +121,7 @@ def bidirectional(module: Composed, n: int, n_chains: int, seed: int, annealing:
     """Draw ``n`` rows (n, *event) from p(z) p(x|z), and bound log p(x) of each from both sides."""
     exact = _exact(module)
     with random_numbers(seed, exact.scaling.shift.device), torch.no_grad():
-        codes = exact.prior().sample(torch.Size([n]))
+        codes = exact.density().sample(torch.Size([n])).double()
         rows = exact.decode(codes).sample().cpu().numpy()
     lower, upper, first = [], [], 0
     for path in _paths(module, rows, n_chains, seed, annealing):
@@ -140,16 +141,23 @@ def _groups(n_chains: int) -> Iterator[int]:
 
 
 class _Exact(Composed):
-    """The same model, with prior and decoder in float64: the acceptance of a proposal must not hang on rounding."""
+    """The same model, with its decoder in float64: the acceptance of a proposal must not hang on rounding."""
 
     def __init__(self, module: Composed) -> None:
         self.__dict__.update(module.__dict__)
         self._modules = dict(module._modules)
-        self.prior = copy.deepcopy(module.prior).double()
         self.decoder64 = copy.deepcopy(module.network.decoder).double().requires_grad_(False)
 
     def outputs(self, z: Tensor) -> Tensor:
-        return self.decoder64(z)
+        return self.decoder64(z.double())
+
+    def density(self) -> Distribution:
+        """p(z), in float64 where it is a Gaussian; others see to their precision themselves."""
+        with torch.no_grad():
+            p = self.prior()
+        if isinstance(p, MultivariateNormal):
+            return MultivariateNormal(p.loc.double(), scale_tril=p.scale_tril.double(), validate_args=False)
+        return gaussian(p.mean.double(), p.stddev.double()) if is_gaussian(p) else p
 
 
 def _exact(module: Composed) -> _Exact:
@@ -162,8 +170,8 @@ def _paths(module: Composed, rows: AnyRows, n_chains: int, seed: int, annealing:
 
     exact, device = _exact(module), device_of(module)
     with random_numbers(seed, device), torch.no_grad():
-        prior = exact.prior()
-        spread = prior.sample(torch.Size([_SPREAD_DRAWS])).std(0)
+        prior = exact.density()
+        spread = prior.sample(torch.Size([_SPREAD_DRAWS])).double().std(0)
     size = batch_size(module, math.prod(module.event_shape), min(n_chains, _GROUP))
     first = 0
     for chunk in chunks(rows, size):
@@ -182,7 +190,7 @@ class _Numbers:
         self.device = module.scaling.shift.device
         self.seeds = [(seed, first + row) for row in range(n_rows)]
         width = bottleneck.latent_dim_
-        self._codes = own_noise(seed, first, n_rows, getattr(bottleneck, "noise_dim", width))
+        self._codes = own_noise(seed, first, n_rows, bottleneck.noise_dim)
         self._moves = own_noise(seed + 1, first, n_rows, width + 2)
 
     def codes(self, k: int) -> Tensor:
@@ -234,14 +242,14 @@ class _Path:
     def __post_init__(self) -> None:
         self.betas = self.annealing.betas
         if self.q is not None:
-            self.spread = self.q.stddev
+            self.spread = self.q.stddev.double()
         self.spread = self.spread.clamp_min(torch.finfo(torch.float64).tiny)
 
     def begin(self, k: int) -> _Point:
         """``k`` chains of each row at f₀."""
         with torch.no_grad():
             z = self.numbers.draws(self.prior, k) if self.q is None else draw(self.q, self.numbers.codes(k))
-        return self.at(z)
+        return self.at(z.double())
 
     def at(self, z: Tensor) -> _Point:
         with torch.enable_grad():

@@ -88,7 +88,7 @@ EXTRAS: dict[str, Quantity] = {key: quantity for group in GROUPS.values() for ke
 """Key of `BaseAutoencoder.evaluate`, if it is given more than data, and what it means."""
 
 _LOWER = ("mse", "reconstruction_nll", "bits_per_dim")
-_HIGHER = ("r2", "psnr", "elbo", "log_likelihood")
+_HIGHER = ("r2", "psnr", "ssim", "elbo", "discrete_bound", "log_likelihood")
 
 
 def quantity(key: str) -> Quantity:

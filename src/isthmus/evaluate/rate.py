@@ -98,7 +98,7 @@ def decompose(module: Composed, rows: AnyRows, seed: int = 0) -> RateDecompositi
     noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(mean.device)
     parts = [_logs(mean, std, mean + sign * std * noise, prior) for sign in (1, -1)]
     own, mixture, product, unconditional = torch.stack(parts).mean(0)
-    closed = kl_per_latent(_gaussian(mean, std), prior)
+    closed = kl_per_latent(gaussian(mean, std), prior)
     rate = own - unconditional if closed is None else closed.sum(-1)
     information, correlation = own - mixture, mixture - product
     apart = rate - information - correlation
@@ -126,13 +126,14 @@ def _moments(q: Distribution) -> tuple[Tensor, Tensor]:
     return q.mean, q.stddev
 
 
-def _gaussian(mean: Tensor, std: Tensor) -> Independent:
+def gaussian(mean: Tensor, std: Tensor) -> Independent:
+    """A Gaussian with diagonal covariance, of these moments (..., latent_dim)."""
     return Independent(Normal(mean, std, validate_args=False), 1, validate_args=False)
 
 
 def _logs(mean: Tensor, std: Tensor, z: Tensor, prior: Distribution) -> Tensor:
     """Of z (n, latent_dim), log q(z|x), log q(z), log Π q(zⱼ) and log p(z), of shape (4, n)."""
-    q = _gaussian(mean, std)
+    q = gaussian(mean, std)
     n = math.log(len(mean))
     blocks = z.split(max(1, _MOST_PAIRS // len(mean)))
     mixture = torch.cat([pairwise_log_prob(q, block).logsumexp(1) for block in blocks]) - n

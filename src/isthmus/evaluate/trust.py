@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ import torch
 from isthmus.data.streams import AnyRows
 from isthmus.engines.engine import engine_of
 from isthmus.engines.settings import inference
+from isthmus.errors import DataError, ParameterError
 from isthmus.evaluate.guards import check_rows_independent, warn_below_entropy
 from isthmus.evaluate.pictures import ssim
 from isthmus.evaluate.rate import decompose, is_gaussian, rows_for
@@ -85,6 +87,43 @@ def check_trust(estimator: BaseAutoencoder, X: AnyRows, nll: np.ndarray) -> None
         check_rows_independent(methods, _some(X, _FEW))
     if isinstance(estimator.module_.likelihood, BernoulliLikelihood) and not estimator.info_.is_binary:
         warn_below_entropy(nll, X)
+
+
+def check_greys(estimator: BaseAutoencoder, X: AnyRows, greys: Any) -> None:
+    """Warn if the bound on log p(x) of binary rows is higher than the greys they were drawn with allow.
+
+    Parameters
+    ----------
+    estimator : BaseAutoencoder
+        Fitted, with a posterior.
+    X : array of shape (n, *event)
+        Rows of zeros and ones.
+    greys : array-like of n rows
+        Probabilities, in the shape of X or as flat rows.
+
+    Raises
+    ------
+    ParameterError
+        The score of this model is no bound on log p(x).
+    DataError
+        The greys do not fit the rows.
+
+    Warns
+    -----
+    BelowEntropyWarning
+        The likelihood is too high.
+    """
+    from isthmus.models.inference import score_rows
+
+    if not estimator.module_.bottleneck.stochastic:
+        raise ParameterError(
+            f"greys are compared with a bound on log p(x), and a {type(estimator).__name__} has none; leave them out"
+        )
+    given = np.asarray(greys)
+    if given.size != math.prod(X.shape):
+        raise DataError(f"greys have shape {given.shape}, and the data {X.shape}; give one grey for every value")
+    nll = -score_rows(engine_of(estimator.module_), X).astype(np.float64)
+    warn_below_entropy(nll, given.reshape(X.shape))
 
 
 def _some(X: AnyRows, most: int) -> np.ndarray:

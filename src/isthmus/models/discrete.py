@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -42,9 +43,9 @@ class Discrete(BaseAutoencoder):
             return width * max(1, min(_MOST_TOKENS, info.n_values // width))
         return value
 
+    @abstractmethod
     def _token_width(self) -> int | None:
         """Values of a token, if the user said so."""
-        raise NotImplementedError
 
     def _given_width(self) -> int | None:
         """Values of a token, if they follow from the parameters: from those of the network too."""

@@ -13,8 +13,9 @@ import torch
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
-from torch.distributions import Distribution, constraints
+from torch.distributions import constraints
 
+from isthmus.bottlenecks.quantised import Quantised
 from isthmus.engines.engine import engine_of
 from isthmus.errors import ParameterError
 from isthmus.models.inputs import restore_shape
@@ -202,9 +203,7 @@ class Estimating:
         if start == "posterior":
             _require_posterior(self, "chains cannot begin at it; use start='prior'")
         prior = self.module_.prior
-        with torch.no_grad():
-            smooth = getattr(prior, "has_density", True) and _is_everywhere(prior())
-        if not smooth:
+        if not _is_everywhere(self.module_):
             raise ParameterError(
                 f"codes of the prior {prior!r} have no density over all real numbers, so chains cannot move among "
                 "them; use a model with a Gaussian prior, or a mixture or flow"
@@ -225,12 +224,17 @@ def _require_posterior(estimator: Any, why: str) -> None:
         raise ParameterError(f"{type(estimator).__name__} has a deterministic code, hence no posterior: {why}")
 
 
-def _is_everywhere(distribution: Distribution) -> bool:
-    """Whether its density is one over all real vectors, as far as it says so."""
-    try:
-        support: Any = distribution.support
-    except NotImplementedError:
-        return True
+def _is_everywhere(module: Composed) -> bool:
+    """Whether the prior has a density over all real vectors, as far as it says so."""
+    prior = module.prior
+    finite = isinstance(module.bottleneck, Quantised)
+    if finite or not prior.has_density or "sphere" in (prior.support, module.bottleneck.support):
+        return False
+    with torch.no_grad():
+        try:
+            support: Any = prior().support
+        except NotImplementedError:
+            return True
     while isinstance(support, constraints.independent):
         support = support.base_constraint
     return support is None or support == constraints.real

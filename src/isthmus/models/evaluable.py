@@ -26,6 +26,7 @@ class Evaluable:
         reference: Any = None,
         extractor: Extractor | str | os.PathLike[str] | None = None,
         n_samples: int | None = None,
+        greys: Any = None,
         random_state: int = 0,
     ) -> Metrics:
         """Every metric that applies, as one flat dict.
@@ -51,6 +52,9 @@ class Evaluable:
         n_samples : int, optional
             Samples to draw, to compare with as many rows of X and of the reference; by default as many as both have,
             up to 10,000. Distances for different numbers cannot be compared.
+        greys : array-like of the shape of X, optional
+            Of binary X: the probabilities that its pixels were drawn with. Adds no number: it warns of a bound on
+            log p(x) that no model of fresh draws can have.
         random_state : int
             Seed of everything that is drawn.
 
@@ -63,11 +67,21 @@ class Evaluable:
         ------
         DataError, ParameterError
             What was passed does not fit the data.
+        DependentRowsError
+            What the model makes of a row depends on the rows around it.
+
+        Warns
+        -----
+        BelowEntropyWarning
+            The likelihood is higher than the data allow; see `isthmus.evaluate.guards`.
         """
         from isthmus.evaluate.extras import Given, Metrics, extra_metrics
+        from isthmus.evaluate.trust import check_greys
 
         given = Given.of(self, X, y, factors)
         rows = self._read(given.X, supported=True)  # pyright: ignore[reportAttributeAccessIssue]
+        if greys is not None:
+            check_greys(self, rows, greys)  # pyright: ignore[reportArgumentType]
         found = evaluate(self, rows) | self.own_metrics(rows)  # pyright: ignore[reportArgumentType]
         if given.y is None and given.factors is None and reference is None:
             return Metrics(found)

@@ -236,8 +236,9 @@ def some_codes(estimator: BaseAutoencoder, rows: AnyRows) -> np.ndarray:
 def finish(estimator: BaseAutoencoder, rows: AnyRows, target: AnyRows | None = None) -> None:
     """What is learned once the weights stand: a fitted prior, how many latents are in use, what the variant adds."""
     codes = some_codes(estimator, rows)
-    estimator.module_.prior.fit(torch.from_numpy(codes))
     estimator.active_units_ = active_units(codes)
+    # This may take a while, and be cut off by Ctrl-C.
+    estimator.module_.prior.fit(torch.from_numpy(codes))
     estimator.learn_more(rows if target is None else target)
 
 

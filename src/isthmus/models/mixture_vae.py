@@ -17,24 +17,24 @@ from isthmus.bottlenecks import DiagonalGaussian
 from isthmus.core import Composed
 from isthmus.corruptions import NoCorruption
 from isthmus.errors import DataError
-from isthmus.evaluate.bounds import posterior
 from isthmus.evaluate.clustering import fit_mixture
 from isthmus.models.auto import Choice
 from isthmus.models.base import BaseAutoencoder, Shared
 from isthmus.models.fitting import spread
-from isthmus.models.inference import by_batch, encode_rows
+from isthmus.models.inference import by_batch, moments
 from isthmus.models.pretraining import stage_loop
 from isthmus.priors import MixturePrior, StandardNormal
 from isthmus.terms import KL, NLL
-from isthmus.terms.mixture_kl import MixtureKL, expected_log_joint
+from isthmus.terms.mixture_kl import MixtureKL
 
 if TYPE_CHECKING:
     from isthmus.models.fitting import Fit
     from isthmus.training.checkpoint import Checkpoint
     from isthmus.training.loop import Loop
 
-_MOST_ROWS, _MOST_BYTES = 20_000, 256 << 20
-_NARROWEST = 1e-3
+_MOST_LATENTS, _MOST_ROWS, _MOST_BYTES = 10, 20_000, 256 << 20
+# Weight of the divergence before there are clusters: under the whole of it they touch, and are harder to find.
+_LOW = 0.1
 
 
 class MixtureVAE(ClusterMixin, BaseAutoencoder):
@@ -42,13 +42,14 @@ class MixtureVAE(ClusterMixin, BaseAutoencoder):
 
     The prior is a mixture with a component for each cluster, learned with encoder and decoder; what is maximised is the
     bound on log p(x) with the cluster as a second latent variable. From a random start most clusters would stay empty.
-    So the same networks are first trained as a plain variational autoencoder, and the mixture starts at one that is
-    fitted to its codes.
+    So the same networks are first trained as a variational autoencoder with a tenth of the divergence from N(0, I), and
+    the components start at the means of a mixture that is fitted to its codes, all with the same weight and variances.
+    After that nothing is held fixed.
 
     Parameters
     ----------
     latent_dim : int or "auto"
-        Width of the code.
+        Width of the code. ``"auto"``: as many as there are values, at most 10.
     n_clusters : int
         How many clusters to look for. Some may end up empty.
     pretraining_epochs : int or "auto"
@@ -100,7 +101,9 @@ class MixtureVAE(ClusterMixin, BaseAutoencoder):
 
     def recipe(self) -> dict[str, Any]:
         prior = MixturePrior(int(self.n_clusters))
-        return {"bottleneck": DiagonalGaussian(), "prior": prior, "terms": [NLL(), MixtureKL()]}
+        parts = {"bottleneck": DiagonalGaussian(), "prior": prior, "terms": [NLL(), MixtureKL()]}
+        # Clusters of a table lie apart along any of its columns, and not only along half of them.
+        return {**parts, "latent_dim": lambda info: min(_MOST_LATENTS, info.n_values)}
 
     def fit(self, X: Any, y: Any = None) -> MixtureVAE:
         super().fit(X)
@@ -140,15 +143,13 @@ class MixtureVAE(ClusterMixin, BaseAutoencoder):
         return self.predict_proba(X).argmax(1)
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Probability q(c|x) of every cluster for every row, of shape (n, n_clusters); each row adds up to 1."""
+        """Probability p(c|z) of every cluster for the code z of every row, of shape (n, n_clusters).
+
+        Each row adds up to 1.
+        """
         samples = self._read(X)
-        prior = self._mixture.forward()
-
-        def shares(x: torch.Tensor) -> torch.Tensor:
-            return expected_log_joint(posterior(engine, x), prior).softmax(-1)
-
-        engine = self._engine
-        return by_batch(engine, samples, shares)
+        engine, prior = self._engine, self._mixture.forward()
+        return by_batch(engine, samples, lambda x: prior.log_joint(engine.code(x)).softmax(-1))
 
     @property
     def cluster_centers_(self) -> np.ndarray:
@@ -168,7 +169,7 @@ class MixtureVAE(ClusterMixin, BaseAutoencoder):
         return prior
 
     def _plain(self) -> Composed:
-        """The same networks as a plain variational autoencoder."""
+        """The same networks as a plain variational autoencoder, whose prior hardly draws its codes together."""
         whole = self.module_
         prior, width = StandardNormal(), self.latent_dim_
         prior.setup(width)
@@ -179,20 +180,22 @@ class MixtureVAE(ClusterMixin, BaseAutoencoder):
             bottleneck=whole.bottleneck,
             likelihood=whole.likelihood,
             prior=prior,
-            terms=[NLL(), KL()],
+            terms=[NLL(), KL(_LOW)],
         )
 
     def _find_clusters(self, fit: Fit) -> None:
         """Set the mixture to one that is fitted to the codes."""
         most = max(self.n_clusters, min(_MOST_ROWS, _MOST_BYTES // fit.X[:1].nbytes))
-        codes = encode_rows(self._engine, fit.X[spread(fit.split.train, most)]).astype(np.float64)
+        found = moments(self._engine, fit.X[spread(fit.split.train, most)])
+        codes, spreads = found.mean.astype(np.float64), found.std.astype(np.float64)
         with warnings.catch_warnings():
             # Codes that are few or the same: then the clusters are a start as good as any.
             warnings.simplefilter("ignore", ConvergenceWarning)
             _, shares = fit_mixture(codes, self.n_clusters, fit.seed)
-        counts = np.maximum(shares.sum(0), 1e-9)[:, None]
-        means = shares.T @ codes / counts
-        variances = shares.T @ codes**2 / counts - means**2
-        # A cluster of a few codes that are nearly the same would be a trap for others.
-        stds = np.sqrt(np.maximum(variances, _NARROWEST * codes.var()))
-        self._mixture.set_parameters(*map(torch.from_numpy, (counts[:, 0] / len(codes), means, stds)))
+        means = shares.T @ codes / np.maximum(shares.sum(0), 1e-9)[:, None]
+        # Components that start alike but for their means leave every code to the nearest. Wide ones would draw in the
+        # codes of others, as would any if all were narrower than the posteriors are.
+        variance = (codes**2 - shares @ means**2 + spreads**2).mean(0)
+        weights = np.full(self.n_clusters, 1 / self.n_clusters)
+        stds = np.sqrt(np.maximum(np.tile(variance, (self.n_clusters, 1)), 1e-12))
+        self._mixture.set_parameters(*map(torch.from_numpy, (weights, means, stds)))

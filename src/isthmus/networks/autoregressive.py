@@ -54,7 +54,9 @@ def autoregressive(
     ParameterError
         A number is out of range.
     """
-    _check(univariate, latent_dim, n_transforms, hidden, n_bins)
+    _check(univariate, latent_dim, n_transforms, hidden)
+    _in_range("n_context", n_context, 0, _WIDEST_LAYER)
+    _in_range("n_bins", n_bins, 2, _MOST_BINS)
     options: dict[str, Any] = {"transforms": n_transforms, "hidden_features": hidden}
     # The masks are found by looking at values, so they need values even where a model is only laid out.
     with torch.device("cpu"):
@@ -71,6 +73,8 @@ def autoregressive(
         if isinstance(hyper, nn.Module):
             _begin_small(list(hyper.modules())[-1])
             hyper.register_forward_hook(_in_float32)
+        elif hasattr(transform, "phi"):  # of a single latent without a context, which has no network
+            _begin_small(transform)
     return flow.to(torch.get_default_device())
 
 
@@ -85,16 +89,20 @@ def _in_float32(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) ->
     return output.float()
 
 
-def _check(univariate: str, latent_dim: int, n_transforms: int, hidden: tuple[int, ...], n_bins: int) -> None:
+def _check(univariate: str, latent_dim: int, n_transforms: int, hidden: tuple[int, ...]) -> None:
     if univariate not in get_args(Univariate):
         raise ParameterError(f"unknown transform {univariate!r}; choose 'affine' or 'spline'")
     if latent_dim > _WIDEST:
         raise ParameterError(
-            f"latent_dim={latent_dim:,} is too wide for an autoregressive flow, which may have {_WIDEST}"
+            f"latent_dim={latent_dim:,} is too wide for an autoregressive flow, which may have {_WIDEST}; use fewer "
+            "latents, or neither posterior nor prior by a flow"
         )
-    if not 1 <= n_transforms <= _MOST_TRANSFORMS:
-        raise ParameterError(f"n_transforms must be from 1 to {_MOST_TRANSFORMS}, got {n_transforms}")
-    if not 1 <= len(hidden) <= _MOST_LAYERS or not all(1 <= width <= _WIDEST_LAYER for width in hidden):
-        raise ParameterError(f"hidden must name 1 to {_MOST_LAYERS} widths from 1 to {_WIDEST_LAYER:,}, got {hidden}")
-    if not 2 <= n_bins <= _MOST_BINS:
-        raise ParameterError(f"n_bins must be from 2 to {_MOST_BINS}, got {n_bins}")
+    _in_range("n_transforms", n_transforms, 1, _MOST_TRANSFORMS)
+    _in_range("the number of hidden layers", len(hidden), 1, _MOST_LAYERS)
+    for width in hidden:
+        _in_range("the width of a hidden layer", width, 1, _WIDEST_LAYER)
+
+
+def _in_range(what: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise ParameterError(f"{what} must be from {least} to {most:,}, got {value}")

@@ -18,7 +18,7 @@ class Spectral(nn.Module):
 
     The kernel of a convolution is taken as a matrix with a row for each output channel, as in the paper. The singular
     value is found by power iteration, one step with each pass while training; the input is divided by it, which is the
-    same as to divide the weights.
+    same as to divide the weights. PyTorch does not compile that: the training goes on in plain steps.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ class Mixture(Distribution):
     support = constraints.real_vector  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]
 
     def __init__(self, logits: Tensor, components: Distribution, select: Callable[[Tensor], Distribution]) -> None:
-        self.log_weights, self.components, self._select = logits.log_softmax(-1), components, select
+        self.log_weights, self.components, self._select = widened(logits).log_softmax(-1), components, select
         super().__init__(event_shape=components.event_shape, validate_args=False)
 
     def log_joint(self, value: Tensor) -> Tensor:

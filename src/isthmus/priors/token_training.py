@@ -14,7 +14,7 @@ from isthmus.priors.token_network import TokenNetwork
 _FEWEST = 100
 _HELD_OUT = 10
 _BATCH = 64
-_RATE, _DECAY, _CLIP = 3e-3, 0.05, 1.0
+_RATE, _LAST, _DECAY, _CLIP = 3e-3, 1e-3, 0.05, 1.0
 # Passes over the data, and the steps and the tokens that these may come to.
 _PASSES, _MOST_STEPS, _MOST_TOKENS, _WARM_UP = 25, 1500, 3_000_000, 0.1
 # How often the held-out part is looked at, and how often it may be no better than before.
@@ -35,7 +35,6 @@ def fit_tokens(network: TokenNetwork, tokens: Tensor) -> None:
     network.table.copy_(frequencies(train, network.depth, network.n_codes).log())
     if n_held:
         _train(network, train, held)
-    network.eval()
 
 
 def frequencies(tokens: Tensor, depth: int, n_codes: int) -> Tensor:
@@ -60,25 +59,32 @@ def _smoothed(counts: Tensor, towards: Tensor) -> Tensor:
 
 def _train(network: TokenNetwork, train: Tensor, held: Tensor) -> None:
     n_steps = min(_MOST_STEPS, _MOST_TOKENS // (_BATCH * network.n_places), _PASSES * -(-len(train) // _BATCH))
-    optimizer = torch.optim.AdamW(network.parameters(), betas=(0.9, 0.95), weight_decay=_DECAY, fused=True)
     best, kept, waited = _mean_nll(network, held), _weights(network), 0
-    for step, batch in enumerate(islice(_batches(train), n_steps), 1):
+    try:
+        for step in _steps(network, train, n_steps):
+            if step % max(1, n_steps // _LOOKS):
+                continue
+            found = _mean_nll(network, held)
+            if found < best:
+                best, kept, waited = found, _weights(network), 0
+            elif (waited := waited + 1) == _PATIENCE:
+                break
+    finally:  # after Ctrl-C too
+        network.load_state_dict(kept)
+
+
+def _steps(network: TokenNetwork, tokens: Tensor, n_steps: int) -> Iterator[int]:
+    """Take steps one by one; the number of each, from 1, once it is taken."""
+    optimizer = torch.optim.AdamW(network.parameters(), betas=(0.9, 0.95), weight_decay=_DECAY, fused=True)
+    for step, batch in enumerate(islice(_batches(tokens), n_steps), 1):
         done = step / n_steps
-        for group in optimizer.param_groups:
-            group["lr"] = _RATE * min(done / _WARM_UP, (1 - done) / (1 - _WARM_UP) + 1e-3)
+        optimizer.param_groups[0]["lr"] = _RATE * min(done / _WARM_UP, (1 - done) / (1 - _WARM_UP) + _LAST)
         network.train()
         optimizer.zero_grad()
         nll(network, batch).mean().backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
         optimizer.step()
-        if step % max(1, n_steps // _LOOKS):
-            continue
-        found = _mean_nll(network, held)
-        if found < best:
-            best, kept, waited = found, _weights(network), 0
-        elif (waited := waited + 1) == _PATIENCE:
-            break
-    network.load_state_dict(kept)
+        yield step
 
 
 def nll(network: TokenNetwork, tokens: Tensor) -> Tensor:

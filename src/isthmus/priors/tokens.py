@@ -128,14 +128,16 @@ class TokenPrior(Prior):
     def fit(self, codes: Tensor) -> None:
         device = self.mean.device
         codes = codes.to(device)
+        self.mean.copy_(codes.mean(0))
+        self.std.copy_(codes.std(0, correction=0))
         tokens = self.quantiser.find(codes).flatten(1)
         with torch.random.fork_rng():
             torch.manual_seed(0)
             network = self._fresh(self.dropout).to(device)
-            fit_tokens(network, tokens)
-        self.network.load_state_dict(network.state_dict())
-        self.mean.copy_(codes.mean(0))
-        self.std.copy_(codes.std(0, correction=0))
+            try:
+                fit_tokens(network, tokens)
+            finally:
+                self.network.load_state_dict(network.state_dict())
 
     def _fresh(self, dropout: float) -> TokenNetwork:
         quantiser = self.quantiser

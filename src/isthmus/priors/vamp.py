@@ -64,7 +64,8 @@ class VampPrior(Prior):
     def start(self, rows: Callable[[int], Tensor]) -> None:
         """Begin at these rows of the training data, slightly moved, so that no two are the same."""
         some = rows(self._count)
-        places = self._places_of(some.to(self.low))
+        # There may be somewhat fewer.
+        places = self._places_of(some.to(self.low))[torch.arange(self._count) % len(some)]
         with torch.no_grad():
             self.places.copy_(self._fold(places + _JITTER * torch.randn(places.shape)))
 
@@ -72,6 +73,9 @@ class VampPrior(Prior):
     def inputs(self) -> Tensor:
         """The pseudo-inputs, of shape (K, *event), in the data's own units."""
         return self.low + self.span * self._fold(self.places).to(self.span.dtype)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_kept": None}  # which belongs to these very weights
 
     def forward(self) -> Mixture:
         if self.training or torch.is_grad_enabled() or torch.is_autocast_enabled(self.low.device.type):
