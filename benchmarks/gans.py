@@ -1,9 +1,9 @@
 """Two generative adversarial networks in plain PyTorch, with the networks of our autoencoders, to compare with.
 
-The generator is the decoder of a `Conv`, with tanh on its output for pixels scaled to [-1, 1]; the critic is the encoder
-of one, ending in one number, with layer norm or none. Nothing else differs from the papers: the non-saturating loss of
-Goodfellow et al. (2014) with the penalty R1 on real data (Mescheder et al., 2018) or spectral norm (Miyato et al.,
-2018), and the Wasserstein loss with gradient penalty (Gulrajani et al., 2017).
+The generator is the decoder of a `Conv`, with tanh on its output for pixels scaled to [-1, 1]; the critic is the
+encoder of one, ending in one number, with layer norm or none. Nothing else differs from the papers: the non-saturating
+loss of Goodfellow et al. (2014) with the penalty R1 on real data (Mescheder et al., 2018) or spectral norm (Miyato et
+al., 2018), and the Wasserstein loss with gradient penalty (Gulrajani et al., 2017).
 
     python benchmarks/gans.py /path/to/mnist --loss wgan_gp --seconds 60 --sheet sheet.png
 """
@@ -116,8 +116,8 @@ class Gan:
     def _set_up(self, shape: tuple[int, ...]) -> None:
         norm = "layer" if self.critic == "layer" else None
         like = Conv(self.network.channels, width=self.network.width, activation="leaky_relu", norm=norm)
-        self.generator_ = self.network.make_decoder(shape, self.latent_dim, 1).to(memory_format=torch.channels_last)
-        self.critic_ = like.make_encoder(shape, 1).to(memory_format=torch.channels_last)
+        self.generator_ = self.network.make_decoder(shape, self.latent_dim, 1).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.critic_ = like.make_encoder(shape, 1).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         if self.critic == "spectral":
             for layer in self.critic_:
                 if isinstance(layer, nn.Conv2d | nn.Linear):
@@ -134,6 +134,7 @@ class Gan:
         for rule in self._rules:
             for group in rule.param_groups:
                 group["lr"] = rate * self.learning_rate
+        made = torch.empty(0)
         for number in range(self.n_critic):
             made = self._make(self.generator_, torch.randn(self.batch_size, self.latent_dim))
             self._teach_critic(data, made.detach(), self.n_steps_ * self.n_critic + number)
