@@ -24,6 +24,7 @@ pytestmark = pytest.mark.filterwarnings(f"ignore::{CollapseWarning.__module__}.{
 def test_convolutions_take_any_picture(cls, pool, network, X, tmp_path):
     model = cls(2, network=network, max_epochs=1, random_state=0).fit(X)
     found = model.module_.network
+    found = getattr(found, "network", found)  # of a conditional model
     assert isinstance(found, Conv)
     assert found.pool == pool
     assert model.transform(X).shape == (40, 2)

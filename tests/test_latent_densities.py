@@ -74,7 +74,7 @@ class Banana:
 # Nats above the entropy on codes that were not seen, at most.
 LEARNERS: dict[str, tuple[FittedPrior, float]] = {
     "gmm": (FittedMixture(6), 0.06),
-    "gmm, number by BIC": (FittedMixture("auto"), 0.06),
+    "gmm, number by rows": (FittedMixture("auto"), 0.06),
     "flow": (FittedFlow(transforms=2, hidden=(16,), max_steps=200, learning_rate=1e-2), 0.15),
     "flow_matching": (FlowMatching(width=32, n_steps=8, max_steps=500, learning_rate=1e-2), 0.15),
     "two_stage": (TwoStage(hidden=(64, 64), max_epochs=20, learning_rate=5e-3), 0.35),

@@ -172,7 +172,7 @@ def test_interrupted_when_patience_ends(tmp_path):
 
 def test_a_second_interrupt_inside_a_step_does_not_tear_the_checkpoint(tmp_path, monkeypatch):
     """The weights have moved, and the position has not yet."""
-    real, count = AdamW.update, iter(range(1000))
+    real, count = AdamW.apply, iter(range(1000))
 
     def step(self, *args, **kwargs):
         real(self, *args, **kwargs)
@@ -180,7 +180,7 @@ def test_a_second_interrupt_inside_a_step_does_not_tear_the_checkpoint(tmp_path,
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(AdamW, "update", step)
+        patch.setattr(AdamW, "apply", step)
         with pytest.raises(KeyboardInterrupt):
             build(VAE, tmp_path, checkpoint_every=0).fit(X)
     assert_same(build(VAE, tmp_path, resume=True).fit(X), build(VAE).fit(X))

@@ -185,8 +185,8 @@ def _rebuild(folder: Path, params: dict[str, Any]) -> BaseAutoencoder:
     known = {cls.__name__: cls for cls in models().values()}
     if params["class"] not in known:
         raise RunError(
-            f"{folder} holds a {str(params['class'])[:60]!r}, which is not a variant that is known here "
-            f"({', '.join(known)}); import the module that defines it first"
+            f"{folder} holds a {str(params['class'])[:60]!r}, which is not a variant that is known here; "
+            "import the module that defines it first"
         )
     estimator = known[params["class"]](**{name: _decode(value) for name, value in params["params"].items()})
     estimator.check_parameters()

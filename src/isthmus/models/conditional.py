@@ -196,8 +196,11 @@ class Conditional(BaseAutoencoder):
     def restore_arrays(self, arrays: dict[str, np.ndarray]) -> None:
         rest = dict(arrays)
         n_classes = cast(Conditioned, self.module_.network).n_classes
+        text = rest.pop("classes", np.zeros(0))
+        if text.dtype != np.uint8 or text.ndim != 1:
+            raise RunError(f"a {type(self).__name__} says which classes it knows, and this run does not")
         try:
-            found = json.loads(rest.pop("classes").astype(np.uint8).tobytes())
+            found = json.loads(text.tobytes())
             classes, shares = np.array(found["classes"]), np.array(found["shares"], dtype=np.float64)
         except (KeyError, TypeError, ValueError, AttributeError):
             raise RunError(f"a {type(self).__name__} says which classes it knows, and this run does not") from None

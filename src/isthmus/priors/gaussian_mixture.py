@@ -15,7 +15,12 @@ from isthmus.priors.afterwards import FittedPrior, check_whole
 from isthmus.priors.standardised import spread_of
 
 _MOST = 1000
-_CANDIDATES = (1, 2, 3, 5, 8, 12, 20, 30, 50)
+# What "auto" comes to: so many codes for each number that a Gaussian has, or for the Gaussian; and so many at most.
+_CODES_PER_NUMBER, _FEWEST_CODES, _MOST_CHOSEN = 3, 100, 100
+# Codes look right long before the likelihood has stopped rising, and more steps fit single codes.
+_STEPS = 20
+# Variance, in that of the latent, below which a Gaussian sits on single codes.
+_LEAST = 1e-3
 
 
 class GaussianMixtures(Distribution):
@@ -78,8 +83,10 @@ class FittedMixture(FittedPrior):
     Parameters
     ----------
     n_components : int or "auto"
-        Gaussians at most: there are fewer if each would have less than two codes for each latent. ``"auto"``: as many,
-        up to 50, as the Bayesian information criterion likes best.
+        Gaussians at most: there are fewer if each would have less than two codes for each latent. ``"auto"``: one for
+        every 100 codes, or every three codes for each of the 1 + d + d (d + 1) / 2 numbers that a Gaussian has if these
+        are more; 100 at most. Samples get better with many more than the 10 of the paper: see
+        ``benchmarks/samples.py``.
     """
 
     name = "gmm"
@@ -87,7 +94,7 @@ class FittedMixture(FittedPrior):
     mean: Tensor
     scale_tril: Tensor
 
-    def __init__(self, n_components: int | Literal["auto"] = 10) -> None:
+    def __init__(self, n_components: int | Literal["auto"] = "auto") -> None:
         super().__init__()
         self.n_components: int | Literal["auto"] = n_components
 
@@ -109,11 +116,8 @@ class FittedMixture(FittedPrior):
         standard = ((codes - shift) / scale).double().cpu().numpy()
         most = max(1, len(codes) // (2 * codes.shape[1] + 2))
         seed = int(torch.randint(2**31 - 1, ()).item())
-        if self.n_components == "auto":
-            numbers = [k for k in _CANDIDATES if k <= most]
-            mixture = min((_fit_em(standard, k, seed) for k in numbers), key=lambda found: found.bic(standard))
-        else:
-            mixture = _fit_em(standard, min(self.n_components, most), seed)
+        wanted = _chosen(*codes.shape) if self.n_components == "auto" else self.n_components
+        mixture = _fit_em(standard, min(wanted, most), seed)
         weight, mean, covariance = (
             torch.from_numpy(array).to(scale.device)
             for array in (mixture.weights_, mixture.means_, mixture.covariances_)
@@ -128,6 +132,11 @@ class FittedMixture(FittedPrior):
             self.register_buffer(name, tensor.float().contiguous())
 
 
+def _chosen(n: int, latent_dim: int) -> int:
+    numbers = 1 + latent_dim + latent_dim * (latent_dim + 1) // 2
+    return max(1, min(_MOST_CHOSEN, n // max(_FEWEST_CODES, _CODES_PER_NUMBER * numbers)))
+
+
 def _fit_em(codes: Any, n_components: int, seed: int) -> Any:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
@@ -136,6 +145,6 @@ def _fit_em(codes: Any, n_components: int, seed: int) -> Any:
         # Of EM that goes on improving a little, and of codes that coincide.
         warnings.simplefilter("ignore", ConvergenceWarning)
         try:
-            return GaussianMixture(n_components, random_state=seed, max_iter=200).fit(codes)
+            return GaussianMixture(n_components, random_state=seed, max_iter=_STEPS, reg_covar=_LEAST).fit(codes)
         except ValueError as error:
             raise ParameterError(f"no mixture of {n_components} Gaussians fits these codes: {error}") from None

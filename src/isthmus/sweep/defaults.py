@@ -46,19 +46,26 @@ def default_space(
     found: dict[str, Dimension] = {}
     if metric.pays_for_width:
         found |= _width(estimator, info)
-        found |= {name: dimension for name, dimension in _PRICES.items() if name in estimator.get_params(deep=False)}
+        found |= _prices(estimator)
     if not (isinstance(estimator, LinearAutoencoder) and estimator.solver == "svd"):
         found |= _optimisation(info)
     found |= _layers(resolve_network(estimator, info))
     return {name: dimension for name, dimension in found.items() if name not in fixed and not _is_set(estimator, name)}
 
 
-# The bound is highest near 1, and above it where there are few rows. A warm-up never raised it, so it is not searched.
-# Many codes reconstruct better, and their distribution is harder to learn.
-_PRICES: dict[str, Dimension] = {
-    "beta": Range(0.5, 4.0, log=True),
-    "n_codes": Range(8, 256, log=True, whole=True),
-}
+def _prices(estimator: BaseAutoencoder) -> dict[str, Dimension]:
+    """Prices of the code.
+
+    The bound is highest near the usual weight, and above it where there are few rows. A warm-up never raised it, so it
+    is not searched. Many codes reconstruct better, and their distribution is harder to learn.
+    """
+    known, found = estimator.get_params(deep=False), {}
+    if "beta" in known:
+        usual = type(estimator)().get_params(deep=False)["beta"]
+        found["beta"] = Range(0.5 * usual, 4.0 * usual, log=True)
+    if "n_codes" in known:
+        found["n_codes"] = Range(8, 256, log=True, whole=True)
+    return found
 
 
 def resolve_network(estimator: BaseAutoencoder, info: DataInfo) -> Network:
