@@ -104,6 +104,8 @@ METHODS = {
     "vae_vamp": Method("VAE", fixed={"prior": "vamp"}, trials=_PLAIN),
     "vae_flow": Method("VAE", "flow", trials=_DENSE),
     "vae_flow_matching": Method("VAE", "flow_matching", trials=_DENSE),
+    "vae_gmm": Method("VAE", "gmm", trials=_DENSE),
+    "ae_gmm": Method("Autoencoder", "gmm", trials=_FAST),
     "ae_flow": Method("Autoencoder", "flow", trials=_FAST),
     "ae_flow_matching": Method("Autoencoder", "flow_matching", trials=_FAST),
     "rae_l2": Method("RAE", "gmm", fixed={"smoothing": "l2", "density": None}, trials=_FAST),
