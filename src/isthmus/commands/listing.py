@@ -11,8 +11,9 @@ def run(command: str, args: list[str]) -> int:
     parser.parse_args(args)
     from isthmus.models import models
 
+    width = max(map(len, models()))
     for name, cls in models().items():
-        print(f"{name:<14} {summary(cls)}")
+        print(f"{name:<{width}} {summary(cls)}")
     return 0
 
 

@@ -99,13 +99,29 @@ def _denoise(estimator: BaseAutoencoder, config: Any) -> None:
 
 
 def _sample(estimator: BaseAutoencoder, config: Any) -> None:
-    drawn = estimator.sample(config.n, random_state=config.seed)
+    told = {} if config.y is None else {"y": _class_named(estimator, config.y)}
+    drawn = estimator.sample(config.n, random_state=config.seed, **told)
     out = Path(config.out)
     if out.suffix.lower() == ".png":
         write_pictures(out, drawn.reshape(-1, *estimator.info_.shape), estimator.info_)
     else:
         write_rows(out, [drawn], len(drawn), _feature_names(estimator))
     print(f"{out}: {config.n} samples")
+
+
+def _class_named(estimator: BaseAutoencoder, name: str) -> Any:
+    """The class that a conditional model knows by this name."""
+    from isthmus.models.conditional import Conditional
+
+    if not isinstance(estimator, Conditional):
+        raise ParameterError(
+            f"this model ({type(estimator).__name__}) knows no classes; leave --y out, or fit one that does, such as "
+            "`isthmus fit conditional_vae`"
+        )
+    known = {str(label): label for label in estimator.classes_.tolist()}
+    if name not in known:
+        raise ParameterError(f"the model knows no class {name!r}; it was fitted on {', '.join(known) or 'none'}")
+    return known[name]
 
 
 def _score(estimator: BaseAutoencoder, config: Any) -> None:
@@ -200,6 +216,7 @@ _OPTIONS: dict[str, list[tuple[tuple[str, ...], dict[str, Any]]]] = {
     "sample": [
         (("-n", "--n"), {"type": int, "default": 64, "help": "how many"}),
         (("--seed",), {"type": int | None, "default": None, "help": "seed of the draw"}),
+        (("--y",), {"type": str | None, "metavar": "CLASS", "help": "class of the samples, for conditional models"}),
         _out(".npy, .csv or .parquet; for pictures .png, a sheet"),
     ],
     "score": [
