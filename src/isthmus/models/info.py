@@ -56,7 +56,7 @@ class InfoVAE(BaseAutoencoder):
         latent_dim: int | Literal["auto"] = "auto",
         *,
         alpha: float = 0.5,
-        mmd: float = 500.0,
+        mmd: float = 200.0,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(latent_dim, **shared)

@@ -53,7 +53,7 @@ class WAE(BaseAutoencoder):
         self,
         latent_dim: int | Literal["auto"] = "auto",
         *,
-        mmd: float = 500.0,
+        mmd: float = 100.0,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(latent_dim, **shared)
