@@ -500,6 +500,13 @@ def test_an_error_is_a_sentence(run):
     assert "[" not in str(caught.value).replace(str(run), "")
 
 
+def test_a_model_of_a_device_that_is_not_here_is_loaded(run):
+    elsewhere = {**Trainer().get_params(deep=False), "device": "cuda:31"}
+    kept = {name: value for name, value in elsewhere.items() if name not in ("callbacks", "resume")}
+    forge(run, lambda p: p["params"].update(trainer={"trainer": kept}))
+    assert isthmus.load(run).trainer.device == "auto"
+
+
 TENSORS: dict[str, Change] = {
     "extra": lambda t: t.update({"module/extra": torch.zeros(3)}),
     "extra array": lambda t: t.update({"array/extra": torch.zeros(3)}),

@@ -12,6 +12,7 @@ import io
 import json
 import math
 import platform
+import re
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
@@ -23,7 +24,7 @@ import torch
 from isthmus.core import Part
 from isthmus.corruptions import CustomCorruption
 from isthmus.data.info import DataInfo
-from isthmus.errors import IsthmusError, RunError
+from isthmus.errors import IsthmusError, ParameterError, RunError
 from isthmus.explore.attributes import MOST_ATTRIBUTES, restore_attributes
 from isthmus.files import atomic_write, read_json, read_tensors, write_json, write_tensors
 from isthmus.models.auto import Choice
@@ -31,6 +32,7 @@ from isthmus.networks import Scaling
 from isthmus.priors.afterwards import Afterwards, FittedPrior, fitted_prior
 from isthmus.processes import is_writer
 from isthmus.training.checkpoint import restore_module
+from isthmus.training.runtime import choose_device
 from isthmus.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -325,7 +327,8 @@ def _decode(value: Any) -> Any:
             raise RunError(f"unknown part {value['part']!r}; import the module that defines it first")
         return Part.kinds[value["part"]](**{name: _decode(v) for name, v in value["args"].items()})
     if isinstance(value, dict) and set(value) == {"trainer"}:
-        return Trainer(**{name: _decode(v) for name, v in value["trainer"].items()})
+        options = {name: _decode(v) for name, v in value["trainer"].items()}
+        return Trainer(**options | {"device": _here(options.get("device"))})
     if isinstance(value, list):
         if len(value) > _MOST_ITEMS:
             raise RunError(f"a parameter has {len(value):,} items")
@@ -333,6 +336,17 @@ def _decode(value: Any) -> Any:
     if isinstance(value, int | float) and not (math.isfinite(value) and (type(value) is float or value < 1 << 40)):
         raise RunError(f"a parameter has the value {str(value)[:40]}")
     return value
+
+
+def _here(device: Any) -> Any:
+    """The device that a model was trained on; "auto" if this machine has no such one."""
+    if not re.fullmatch(r"(cuda|mps)(:\d{1,2})?", str(device)):
+        return device
+    try:
+        choose_device(device)
+    except ParameterError:
+        return "auto"
+    return device
 
 
 def _history_csv(history: dict[str, list[float]]) -> str:
