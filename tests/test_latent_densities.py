@@ -312,7 +312,8 @@ def test_users_of_the_prior_do_without_its_moments():
 
 def test_a_mixture_has_no_more_components_than_the_rows_allow():
     model = trained(Autoencoder)
-    few = isthmus.models()["autoencoder"](3, max_epochs=1, random_state=0).fit(X).fit_prior("gmm", X[:30])
+    few = isthmus.models()["autoencoder"](3, max_epochs=1, random_state=0).fit(X)
+    few.fit_prior("gmm", X[:30], n_components=10)
     assert len(fitted_prior(few.module_)().weight) == 3
     assert "n_components=3" in few.describe()
     assert fitted_prior(model.module_) is None

@@ -16,9 +16,9 @@ from isthmus.priors.standardised import spread_of
 
 _MOST = 1000
 # What "auto" comes to: so many codes for each number that a Gaussian has, or for the Gaussian; and so many at most.
-_CODES_PER_NUMBER, _FEWEST_CODES, _MOST_CHOSEN = 3, 100, 100
-# Codes look right long before the likelihood has stopped rising, and more steps fit single codes.
-_STEPS = 20
+_CODES_PER_NUMBER, _FEWEST_CODES, _MOST_CHOSEN = 1.5, 100, 200
+# Steps of EM, divided among the Gaussians: k-means has nearly placed many small ones, and more steps fit single codes.
+_STEPS, _FEWEST_STEPS, _MOST_STEPS = 600, 3, 100
 # Variance, in that of the latent, below which a Gaussian sits on single codes.
 _LEAST = 1e-3
 
@@ -78,15 +78,14 @@ class GaussianMixtures(Distribution):
 class FittedMixture(FittedPrior):
     """A mixture of Gaussians with full covariances, by expectation-maximisation (as Ghosh et al., 2020, fit one).
 
-    The EM is scikit-learn's, on codes with each latent in its own standard deviations, from the centres of k-means.
+    The EM is scikit-learn's, with fewer steps the more Gaussians there are, on codes with each latent in its own standard deviations, from the centres of k-means.
 
     Parameters
     ----------
     n_components : int or "auto"
         Gaussians at most: there are fewer if each would have less than two codes for each latent. ``"auto"``: one for
-        every 100 codes, or every three codes for each of the 1 + d + d (d + 1) / 2 numbers that a Gaussian has if these
-        are more; 100 at most. Samples get better with many more than the 10 of the paper: see
-        ``benchmarks/samples.py``.
+        every 100 codes, or 1.5 codes for each of the 1 + d + d (d + 1) / 2 numbers that a Gaussian has if these are
+        more; 200 at most. Samples get better with many more than the 10 of the paper: see ``benchmarks/samples.py``.
     """
 
     name = "gmm"
@@ -134,17 +133,18 @@ class FittedMixture(FittedPrior):
 
 def _chosen(n: int, latent_dim: int) -> int:
     numbers = 1 + latent_dim + latent_dim * (latent_dim + 1) // 2
-    return max(1, min(_MOST_CHOSEN, n // max(_FEWEST_CODES, _CODES_PER_NUMBER * numbers)))
+    return max(1, min(_MOST_CHOSEN, int(n / max(_FEWEST_CODES, _CODES_PER_NUMBER * numbers))))
 
 
 def _fit_em(codes: Any, n_components: int, seed: int) -> Any:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
+    steps = max(_FEWEST_STEPS, min(_MOST_STEPS, _STEPS // n_components))
     with warnings.catch_warnings():
         # Of EM that goes on improving a little, and of codes that coincide.
         warnings.simplefilter("ignore", ConvergenceWarning)
         try:
-            return GaussianMixture(n_components, random_state=seed, max_iter=_STEPS, reg_covar=_LEAST).fit(codes)
+            return GaussianMixture(n_components, random_state=seed, max_iter=steps, reg_covar=_LEAST).fit(codes)
         except ValueError as error:
             raise ParameterError(f"no mixture of {n_components} Gaussians fits these codes: {error}") from None
