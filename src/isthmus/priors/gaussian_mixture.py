@@ -78,8 +78,8 @@ class GaussianMixtures(Distribution):
 class FittedMixture(FittedPrior):
     """A mixture of Gaussians with full covariances, by expectation-maximisation (as Ghosh et al., 2020, fit one).
 
-    The EM is scikit-learn's, on codes with each latent in its own standard deviations, from the centres of k-means; with
-    fewer steps the more Gaussians there are.
+    The EM is scikit-learn's, on codes with each latent in its own standard deviations, from the centres of k-means;
+    with fewer steps the more Gaussians there are.
 
     Parameters
     ----------
