@@ -26,7 +26,7 @@ _MOST_LAYERS = 3
 
 
 class LadderGaussian(Bottleneck):
-    """q(z|x) = Π q(z_l | z_>l, x), every factor a Gaussian with diagonal covariance (Sønderby et al., 2016).
+    """q(z|x) = Π q(z_l | z_{>l}, x), every factor a Gaussian with diagonal covariance (Sønderby et al., 2016).
 
     Inference goes the same way down as generation, through the same layers: each looks at what has been drawn above it,
     and at what the encoder says to it (bidirectional inference; Kingma et al., 2016, section 5). With a `Ladder` for a

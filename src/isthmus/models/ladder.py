@@ -23,10 +23,10 @@ _SMALLEST = 4
 class LadderVAE(BaseAutoencoder):
     """Variational autoencoder whose code has several layers, the abstract ones first.
 
-    Each layer of latents is drawn given those above it, in the prior p(z_l | z_>l) as in the posterior
-    q(z_l | z_>l, x), by the same layers of the network (ladder; Sønderby et al., 2016; Kingma et al., 2016). Sampling
+    Each layer of latents is drawn given those above it, in the prior p(z_l | z_{>l}) as in the posterior
+    q(z_l | z_{>l}, x), by the same layers of the network (ladder; Sønderby et al., 2016; Kingma et al., 2016). Sampling
     goes from the abstract to the particular. Pictures that a `VAE` smooths away are described better, and training
-    takes longer. The bound is E_q[log p(x|z)] − β Σ_l KL(q(z_l | z_>l, x) ‖ p(z_l | z_>l)).
+    takes longer. The bound is E_q[log p(x|z)] − β Σ_l KL(q(z_l | z_{>l}, x) ‖ p(z_l | z_{>l})).
 
     For pictures with both sides at least 16, "auto" makes a convolutional `isthmus.networks.Ladder`, whose latents are
     small maps at several scales (Child, 2021); the width of the code follows from it. If ``latent_dim`` is given, or

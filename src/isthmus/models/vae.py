@@ -50,9 +50,9 @@ class VAE(Corrupting):
     noise : float or "auto"
         Strength of a corruption that is given by name.
     capacity : float, optional
-        Nats that the divergence is asked to be, instead of as small as it may: the cost is beta · |KL − C|, and C grows
-        from 0 to the capacity over the first 80 % of the training, so that latents are found one after the other
-        (Burgess et al., 2018, who take beta = 100 and more).
+        Nats that the divergence is asked to be, instead of as small as it may: the cost is beta times its distance from
+        that, which grows from 0 to the capacity over the first 80 % of the training, so that latents are found one
+        after the other (Burgess et al., 2018, who take beta = 100 and more).
     %(shared)s
 
     Attributes

@@ -45,9 +45,9 @@ class Descent:
     z : Tensor of shape (N, latent_dim)
         The code: the latents of all layers side by side, the top one first.
     prior : tuple of two Tensors of shape (N, latent_dim)
-        Mean and logarithm of the scale of p(z_l | z_>l).
+        Mean and logarithm of the scale of p(z_l | z_{>l}).
     posterior : tuple of two Tensors of shape (N, latent_dim), optional
-        The same of q(z_l | z_>l, x), if the features of x were given.
+        The same of q(z_l | z_{>l}, x), if the features of x were given.
     state : Tensor, optional
         What is handed on below the last layer.
     """
@@ -67,7 +67,7 @@ class Descent:
         return _log_normal(self.z, *self.posterior).sum(-1)
 
     def divergence(self) -> Tensor:
-        """KL(q(z_l | z_>l, x) ‖ p(z_l | z_>l)) of each latent at the z above it, of shape (N, latent_dim).
+        """KL(q(z_l | z_{>l}, x) ‖ p(z_l | z_{>l})) of each latent at the z above it, of shape (N, latent_dim).
 
         Its mean over z is the KL of the whole, with less variance than log q(z|x) − log p(z).
         """
@@ -127,7 +127,7 @@ class Rung(nn.Module):
             self.refine = Residual(make, width, shares.block, dropout)
 
     def prior(self, state: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None] | None:
-        """Mean and log scale of p(z_l | z_>l), and what the state gains; None for a standard normal."""
+        """Mean and log scale of p(z_l | z_{>l}), and what the state gains; None for a standard normal."""
         if self.top or state is None:
             return None
         told = self.foresee(state)
@@ -135,7 +135,7 @@ class Rung(nn.Module):
         return mean, _within_reach(raw), None if self.last else told[:, 2 * self.n :]
 
     def posterior(self, state: Tensor | None, tap: Tensor) -> tuple[Tensor, Tensor]:
-        """How far mean and log scale of q(z_l | z_>l, x) are from those of the prior; ``tap`` is what x says."""
+        """How far mean and log scale of q(z_l | z_{>l}, x) are from those of the prior; ``tap`` is what x says."""
         if not (self.top or state is None):
             asked = self.ask(state)
             tap = asked + tap.to(asked.dtype)
@@ -202,7 +202,7 @@ class TopDown(nn.Module):
             Codes.
         taps : sequence of Tensor, optional
             What B samples say to each layer, for n a multiple of B: code i is of sample i modulo B. With it every layer
-            is drawn from q(z_l | z_>l, x), else from p(z_l | z_>l).
+            is drawn from q(z_l | z_{>l}, x), else from p(z_l | z_{>l}).
         given : Tensor of shape (n, latent_dim), optional
             The code, where it is known.
         noise : Tensor of shape (n, latent_dim), optional

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class LadderPrior(Prior):
-    """p(z) = p(z_1) Π p(z_l | z_>l), with p(z_1) = N(0, I): the layers of the bottleneck, without the data.
+    """p(z) = p(z_1) Π p(z_l | z_{>l}), with p(z_1) = N(0, I): the layers of the bottleneck, without the data.
 
     It has no parameters of its own.
     """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Capacity(Term):
-    """|mean KL(q(z|x) ‖ p(z)) − C|, with a capacity C that grows from 0, in nats (Burgess et al., 2018, eq. 8).
+    """Distance of the mean KL(q(z|x) ‖ p(z)) from a capacity C that grows from 0, in nats (Burgess et al., 2018).
 
     Parameters
     ----------
