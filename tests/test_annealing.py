@@ -105,7 +105,10 @@ class TestBentLine:
 
     def model(self) -> Composed:
         X = np.random.default_rng(0).normal(size=(50, 2))
-        vae = VAE(1, network="linear", likelihood=GaussianLikelihood(self.noise), scaling="none", max_epochs=1).fit(X)
+        vae = VAE(
+            1, network="linear", likelihood=GaussianLikelihood(self.noise), scaling="none", max_epochs=1, random_state=0
+        )
+        vae.fit(X)
         module = vae.module_
         module.network.decoder = _Bend()
         return module.eval()

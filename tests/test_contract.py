@@ -216,7 +216,7 @@ def test_auto_likelihood(X, name):
 
 
 def test_auto_follows_its_table():
-    table = VAE(max_epochs=1).fit(TABLE)
+    table = VAE(max_epochs=1, random_state=0).fit(TABLE)
     assert table.latent_dim_ == 2
     assert table.module_.scaling.kind == "standard"
     assert isinstance(table.module_.network, MLP)
