@@ -34,7 +34,8 @@ from isthmus.core import Composed
 from isthmus.data.streams import AnyRows, chunks
 from isthmus.evaluate.bounds import draw, own_noise, posterior
 from isthmus.evaluate.likelihood import LikelihoodEstimate, judged, summarise
-from isthmus.evaluate.rate import gaussian, is_gaussian
+from isthmus.evaluate.rate import gaussian
+from isthmus.terms.kl import is_diagonal_gaussian
 from isthmus.training.runtime import random_numbers
 
 Start = Literal["posterior", "prior"]
@@ -157,7 +158,7 @@ class _Exact(Composed):
             p = self.prior()
         if isinstance(p, MultivariateNormal):
             return MultivariateNormal(p.loc.double(), scale_tril=p.scale_tril.double(), validate_args=False)
-        return gaussian(p.mean.double(), p.stddev.double()) if is_gaussian(p) else p
+        return gaussian(p.mean.double(), p.stddev.double()) if is_diagonal_gaussian(p) else p
 
 
 def _exact(module: Composed) -> _Exact:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Independent, Normal
+from torch.distributions import Distribution
 
 from isthmus.core import Composed
 from isthmus.terms import kl_closed
+from isthmus.terms.kl import is_diagonal_gaussian
 
 # Draws decoded at once, in values: bounds the memory of a batch, and keeps it in the cache of a processor.
 _MOST_VALUES = 1 << 20
@@ -45,7 +46,7 @@ def draw(q: Distribution, noise: Tensor) -> Tensor:
     A posterior other than a Gaussian with diagonal covariance has a method ``from_noise`` for that, in which no row
     depends on another.
     """
-    if isinstance(q, Independent) and isinstance(q.base_dist, Normal):
+    if is_diagonal_gaussian(q):
         return q.mean + q.stddev * noise
     from_noise = getattr(q, "from_noise", None)
     return q.rsample(noise.shape[:1]) if from_noise is None else from_noise(noise)

@@ -30,10 +30,10 @@ from torch.distributions import Distribution, Independent, Normal
 
 from isthmus.core import Composed
 from isthmus.data.streams import AnyRows
-from isthmus.errors import ParameterError
 from isthmus.evaluate.bounds import posterior
 from isthmus.evaluate.density import pairwise_log_prob
 from isthmus.terms import kl_per_latent
+from isthmus.terms.kl import require_gaussian
 
 # Pairs of rows at once: few enough for the cache of a processor.
 _MOST_PAIRS = 1 << 17
@@ -115,14 +115,8 @@ def decompose(module: Composed, rows: AnyRows, seed: int = 0) -> RateDecompositi
     return RateDecomposition(rate=float(rate.mean()), **means, errors=errors, n_rows=len(mean))
 
 
-def is_gaussian(q: Distribution) -> bool:
-    """Whether it is a Gaussian with diagonal covariance."""
-    return isinstance(q, Independent) and isinstance(q.base_dist, Normal)
-
-
 def _moments(q: Distribution) -> tuple[Tensor, Tensor]:
-    if not is_gaussian(q):
-        raise ParameterError("the rate can only be taken apart for a Gaussian posterior with independent latents")
+    require_gaussian(q, "taking the rate apart")
     return q.mean, q.stddev
 
 

@@ -14,8 +14,9 @@ from isthmus.engines.settings import inference
 from isthmus.errors import DataError, ParameterError
 from isthmus.evaluate.guards import check_rows_independent, warn_below_entropy
 from isthmus.evaluate.pictures import ssim
-from isthmus.evaluate.rate import decompose, is_gaussian, rows_for
+from isthmus.evaluate.rate import decompose, rows_for
 from isthmus.likelihoods import BernoulliLikelihood
+from isthmus.terms.kl import is_diagonal_gaussian
 
 if TYPE_CHECKING:
     from isthmus.models.base import BaseAutoencoder
@@ -137,4 +138,4 @@ def _is_gaussian(estimator: BaseAutoencoder, X: AnyRows) -> bool:
         return False
     with torch.no_grad():
         q = module.encode(torch.tensor(np.asarray(X[:1]), device=module.scaling.shift.device)).q
-    return q is not None and is_gaussian(q)
+    return q is not None and is_diagonal_gaussian(q)

@@ -72,6 +72,8 @@ class BaseAutoencoder(
     """Whether something other than a narrow code keeps the model from copying its input."""
     sampling: ClassVar[str] = "codes drawn at random from the prior, then decoded"
     """How `sample` makes new data."""
+    module_class: ClassVar[type[Composed]] = Composed
+    """What the parts are composed to."""
     report_sections: ClassVar[tuple[str, ...]] = ()
     """What the report of this variant shows besides: names of functions of `isthmus.report`, "module:function"."""
 
@@ -360,7 +362,7 @@ class BaseAutoencoder(
         """The composed model of chosen ``network``, ``likelihood`` and ``scaling``, not yet set up."""
         own = {"corruption": NoCorruption(), **self.recipe(), **parts}
         own.pop("latent_dim", None)  # a default, not a part
-        return Composed(**own)
+        return self.module_class(**own)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

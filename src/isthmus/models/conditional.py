@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import Tensor
 
-from isthmus.core import Composed, Step
+from isthmus.core import Composed
 from isthmus.data import Samples, load
 from isthmus.data.streams import Rows
 from isthmus.errors import DataError, ParameterError, RunError
@@ -36,23 +36,22 @@ class ConditionalModule(Composed):
     is given (as in Ho & Salimans, 2021).
     """
 
-    def step(self, x: Tensor, target: Tensor | None = None) -> Step:
-        network = cast(Conditioned, self.network)
-        if target is None:
-            return super().step(x)
-        if self.training:
-            withheld = torch.rand(len(target), device=target.device) < _UNKNOWN_SHARE
-            target = torch.where(withheld, network.n_classes, target)
-        network.mind.given = target
-        return super().step(x)
+    network: Conditioned
 
     def forward(self, x: Tensor, target: Tensor | None = None) -> dict[str, Tensor]:
-        with cast(Conditioned, self.network).told(cast(Conditioned, self.network).mind.given):
-            return super().forward(x, target)
+        """Cost of every term, unweighted, each of shape (B,), for samples of the classes ``target`` (B,)."""
+        if target is not None and self.training:
+            withheld = torch.rand(len(target), device=target.device) < _UNKNOWN_SHARE
+            target = torch.where(withheld, self.network.n_classes, target)
+        # The costs are part of it, as some of them decode.
+        with self.network.told(target):
+            return super().forward(x)
 
 
 class Conditional(BaseAutoencoder):
     """What models have in common that are told the class of a sample. Registers no model of its own."""
+
+    module_class = ConditionalModule
 
     classes_: np.ndarray
     class_prior_: np.ndarray
@@ -185,9 +184,7 @@ class Conditional(BaseAutoencoder):
         network = parts["network"]
         if not isinstance(network, Conditioned):
             parts = {**parts, "network": Conditioned(network, len(self.classes_))}
-        plain = super().compose(parts)
-        plain.__class__ = ConditionalModule
-        return plain
+        return super().compose(parts)
 
     def fitted_arrays(self) -> dict[str, np.ndarray]:
         text = json.dumps({"classes": self.classes_.tolist(), "shares": self.class_prior_.tolist()})

@@ -136,9 +136,9 @@ def check_normalization(name: str | None) -> None:
 class Paced(nn.Module):
     """A module some of whose parameters move more slowly than others."""
 
+    @abstractmethod
     def paces(self) -> dict[Tensor, float]:
         """Share of the learning rate of each of these parameters."""
-        raise NotImplementedError
 
 
 class Inlet(nn.Linear, Paced):

@@ -50,10 +50,11 @@ class Critic(Term, Paced):
         self.against = against
         self.hidden = hidden
         self.pace = pace
-        if against not in get_args(Against):
-            raise ParameterError(f"against must be one of {', '.join(map(repr, get_args(Against)))}, got {against!r}")
 
     def setup(self, info: DataInfo, latent_dim: int) -> None:
+        if self.against not in get_args(Against):
+            known = ", ".join(map(repr, get_args(Against)))
+            raise ParameterError(f"against must be one of {known}, got {self.against!r}")
         layers: list[nn.Module] = []
         for n_in, n_out in pairwise((latent_dim, *self.hidden)):
             layers += [linear(n_in, n_out), activation("leaky_relu")]

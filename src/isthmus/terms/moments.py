@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -12,6 +12,9 @@ from isthmus.errors import ParameterError
 from isthmus.processes import whole_batch
 from isthmus.terms.base import Term
 from isthmus.terms.kl import require_gaussian
+
+if TYPE_CHECKING:
+    from isthmus.data.info import DataInfo
 
 Kind = Literal["means", "codes"]
 
@@ -37,8 +40,10 @@ class Decorrelation(Term):
         super().__init__(weight)
         self.diagonal = diagonal
         self.of = of
-        if of not in get_args(Kind):
-            raise ParameterError(f"of must be one of {', '.join(map(repr, get_args(Kind)))}, got {of!r}")
+
+    def setup(self, info: DataInfo, latent_dim: int) -> None:
+        if self.of not in get_args(Kind):
+            raise ParameterError(f"of must be one of {', '.join(map(repr, get_args(Kind)))}, got {self.of!r}")
 
     def forward(self, step: Step) -> Tensor:
         q = require_gaussian(step.code.q, "the decorrelation of the code")
