@@ -101,11 +101,13 @@ def limits(guide: Guide) -> Page:
     axes.set_xscale("log")
     axes.legend(frameon=False, fontsize=TICK, labelcolor="#1c2733", loc="center right")
     return Page(
-        text="Only a lower bound is maximised; how low it is can be measured, by weighing many draws of the code. The "
-        "samples of a plain variational autoencoder are softer than those of a GAN. And whether a chain has converged "
-        "is hard to say: isthmus says what it looked at, and how sure it is.",
+        text="Only a lower bound is maximised; how low it is can be measured, by weighing many draws of the code, and "
+        "isthmus says whether the estimate can be believed. The samples of a plain variational autoencoder are softer "
+        "than those of a GAN: a density that is fitted to its codes afterwards mends much of that. And whether a chain "
+        "has converged is hard to say: isthmus says what it looked at, and how sure it is.",
         code="vae.score_samples(X)                      # the bound\n"
-        "vae.log_likelihood(X, n_samples=1000)     # nearer to log p(x)",
+        "vae.estimate_likelihood(X).reliable       # nearer to log p(x), with errors and a verdict\n"
+        'vae.fit_prior("gmm", X).sample(64)        # new data from where the codes are',
         plates=[Plate("limits", figure, "Estimates of the log-likelihood against the number of samples", "")],
         claims=[
             Claim(
