@@ -1,7 +1,7 @@
-"""Clusters against known classes: in pixels, in codes as they are, and in standardised and whitened codes.
+"""Clusters against known classes: in pixels, in codes (as they are, standardised, whitened), and by a mixture VAE.
 
     python benchmarks/clustering.py
-    python benchmarks/clustering.py --mnist t10k-images-idx3-ubyte.gz
+    python benchmarks/clustering.py --mnist train-images-idx3-ubyte.gz --rows 60000 --width 10 --seeds 10
 
 Accuracy after the best one-to-one matching, normalised mutual information, adjusted Rand index: medians over the seeds
 of training and of the starts, and the range of the accuracy. The classes have no part in finding the clusters, nor in
@@ -16,9 +16,12 @@ import numpy as np
 from common import environment
 from sklearn.cluster import KMeans
 
-from isthmus import VAE, Autoencoder
+from isthmus import VAE, Autoencoder, MixtureVAE, Trainer
 from isthmus.data import load
 from isthmus.evaluate.clustering import Clustering, cluster
+from isthmus.networks import MLP
+
+CODES = ("pixels", "autoencoder", "VAE", "mixture")
 
 
 class Codes:
@@ -43,18 +46,28 @@ def whitened(codes: np.ndarray) -> np.ndarray:
     return left[:, scale > 1e-6 * scale[0]] * len(codes) ** 0.5
 
 
-def found(X: np.ndarray, n: int, width: int, epochs: int, seed: int) -> dict[tuple[str, str], Clustering]:
+def found(X: np.ndarray, n: int, args: argparse.Namespace, seed: int) -> dict[tuple[str, str], Clustering]:
     """Clusterings by representation and method."""
-    pixels = X.reshape(len(X), -1).astype(np.float64)
-    labels = KMeans(n, n_init=10, random_state=seed).fit_predict(pixels)
-    results = {("pixels", "k-means"): Clustering(labels, pixels[:n], pixels[:n])}
-    for name, model in (("autoencoder", Autoencoder(width)), ("VAE", VAE(width))):
-        model.set_params(max_epochs=epochs, random_state=seed).fit(X)
+    options = {"max_epochs": args.epochs, "random_state": seed, "trainer": Trainer(batch_size=args.batch_size)}
+    options |= {"network": MLP(hidden=tuple(args.hidden)) if args.hidden else "auto"}
+    pixels = X.reshape(len(X), -1).astype(np.float32)
+    results = {}
+    if "pixels" in args.codes:
+        labels = KMeans(n, n_init=10, random_state=seed).fit_predict(pixels)
+        results["pixels", "k-means"] = Clustering(labels, pixels[:n], pixels[:n])
+    for name, kind in (("autoencoder", Autoencoder), ("VAE", VAE)):
+        if name not in args.codes:
+            continue
+        model = kind(args.width, **options).fit(X)
         codes = model.transform(X).astype(np.float64)
         results[name, "k-means"] = model.cluster(X, n, random_state=seed)
         for how in (standardised, whitened):
             results[name, f"k-means, {how.__name__} codes"] = _of(how(codes), n, "kmeans", seed)
         results[name, "Gaussian mixture"] = model.cluster(X, n, method="gmm", random_state=seed)
+    if "mixture" in args.codes:
+        mixture = MixtureVAE(args.width, n_clusters=n, **options).fit(X)
+        centers = mixture.cluster_centers_
+        results["mixture VAE", "its own clusters"] = Clustering(mixture.labels_, centers, mixture.decoded_centers_)
     return results
 
 
@@ -69,13 +82,23 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=10_000, help="rows of MNIST, the first ones")
     parser.add_argument("--width", type=int, default=8, help="latents")
     parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--batch_size", type=lambda text: text if text == "auto" else int(text), default="auto")
+    parser.add_argument(
+        "--hidden", type=int, nargs="*", default=[], help="units, instead of the network that is chosen"
+    )
+    parser.add_argument("--codes", nargs="*", choices=CODES, default=list(CODES))
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     args = parser.parse_args()
     samples = load(args.mnist or "digits")
     X, y = np.asarray(samples.X[: args.rows]), np.asarray(samples.y)[: args.rows]
     n = len(np.unique(y))
     started = time.perf_counter()
-    runs = [found(X, n, args.width, args.epochs, seed) for seed in range(args.seeds)]
+    runs = []
+    for seed in range(args.first, args.first + args.seeds):
+        runs.append(found(X, n, args, seed))
+        accuracies = {" / ".join(key): round(one.scores(y)["accuracy"], 4) for key, one in runs[-1].items()}
+        print(f"seed {seed}: {accuracies}", flush=True)
     print(environment())
     print(f"{samples.name}: {len(X)} rows, {n} clusters, {args.width} latents, {args.epochs} epochs", end="")
     print(f", {args.seeds} seeds; {(time.perf_counter() - started) / args.seeds:.0f} s per seed\n")

@@ -3,11 +3,12 @@
     python benchmarks/disentanglement.py dsprites_grid_46080.npz --seeds 5
     python benchmarks/disentanglement.py shapes --models vae beta_tc_vae --epochs 60
     python benchmarks/disentanglement.py dsprites_grid_46080.npz --jobs 5 --out scores.jsonl
+    python benchmarks/disentanglement.py dsprites_grid_46080.npz --hidden 512 512 --precision bf16 --epochs 120
 
-Every model has the same convolutional network, 10 latents, a Bernoulli (dSprites) or Gaussian likelihood, and the same
-number of epochs; medians over seeds, and their range. MIG in both common protocols: ``mig_chen``, with the posterior as
-a distribution, over all rows, and ``mig_locatello``, with binned means. Scores are appended to ``--out``, and what is
-there already is not trained again.
+Every model has the same network, convolutional or with the hidden layers given, 10 latents, a Bernoulli (dSprites) or
+Gaussian likelihood, and the same number of epochs; medians over seeds, and their range. MIG in both common protocols:
+``mig_chen``, with the posterior as a distribution, over all rows, and ``mig_locatello``, with binned means. Scores are
+appended to ``--out``, and what is there already is not trained again.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from isthmus.data import load
 from isthmus.evaluate.disentanglement import score_codes
 from isthmus.evaluate.factors import read_factors
 from isthmus.evaluate.mig import mig_chen
-from isthmus.networks import Conv
+from isthmus.networks import MLP, Conv
 
 MODELS: dict[str, Any] = {
     "vae": lambda **o: VAE(10, **o),
@@ -58,11 +59,12 @@ def train(args: argparse.Namespace) -> None:
     trainer = Trainer(
         batch_size=args.batch_size,
         learning_rate=args.learning_rate,
+        precision=args.precision,
         validation_fraction=0,
         device=args.device,
         compile={"auto": "auto", "yes": True, "no": False}[args.compile],
     )
-    network = Conv(channels=(16, 32, 64, 128), norm=None)
+    network = MLP(hidden=tuple(args.hidden)) if args.hidden else Conv(channels=(16, 32, 64, 128), norm=None)
     options = {"network": network, "max_epochs": args.epochs, "trainer": trainer, "random_state": args.seed}
     name = args.models[0]
     started = time.monotonic()
@@ -72,7 +74,7 @@ def train(args: argparse.Namespace) -> None:
     scores = score_codes(q.mean, factors, q.std, random_state=args.seed)
     known = read_factors(factors, len(X))
     scores["mig_chen"] = mig_chen(q.mean, q.std, known, args.seed)
-    record = {"data": Path(args.data).stem, "model": name, "seed": args.seed, "epochs": args.epochs}
+    record = {"data": Path(args.data).stem, "model": name, "seed": args.seed, **settings(args)}
     record |= {"train_seconds": seconds, "active": model.active_units_, "elbo": float(model.score(X[::20]))}
     record |= {"environment": environment(), "run_by": model.describe().splitlines()[-1], **scores}
     with open(args.out, "a") as file:
@@ -84,7 +86,14 @@ def records(args: argparse.Namespace) -> list[dict[str, Any]]:
     path = Path(args.out)
     lines = path.read_text().splitlines() if path.exists() else []
     found = [json.loads(line) for line in lines]
-    return [r for r in found if r["data"] == Path(args.data).stem and r["epochs"] == args.epochs]
+    return [
+        r for r in found if r["data"] == Path(args.data).stem and all(r.get(k) == v for k, v in settings(args).items())
+    ]
+
+
+def settings(args: argparse.Namespace) -> dict[str, Any]:
+    """What has to be equal for two records to be compared."""
+    return {name: getattr(args, name) for name in ("epochs", "batch_size", "learning_rate", "precision", "hidden")}
 
 
 def main() -> None:
@@ -95,6 +104,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--batch_size", type=int, default=256)
     parser.add_argument("--learning_rate", type=float, default=1e-3)
+    parser.add_argument("--hidden", type=int, nargs="*", default=[], help="units, instead of convolutions")
+    parser.add_argument("--precision", default="auto")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--compile", choices=["auto", "yes", "no"], default="auto")
     parser.add_argument("--jobs", type=int, default=1)
@@ -106,7 +117,8 @@ def main() -> None:
         return
     done = {(r["model"], r["seed"]) for r in records(args)}
     wanted = [(name, seed) for seed in range(args.seeds) for name in args.models if (name, seed) not in done]
-    rest = [f"--{k}={getattr(args, k)}" for k in ("epochs", "batch_size", "learning_rate", "device", "compile", "out")]
+    names = ("epochs", "batch_size", "learning_rate", "precision", "device", "compile", "out")
+    rest = [f"--{name}={getattr(args, name)}" for name in names] + ["--hidden", *map(str, args.hidden)]
 
     def run(job: tuple[str, int]) -> None:
         command = [sys.executable, __file__, args.data, "--models", job[0], f"--seed={job[1]}", *rest]
