@@ -1,0 +1,217 @@
+"""The Markov chain of a denoiser, some steps at a time, with what is to be said of its convergence in plain words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+
+from isthmus.engines.engine import engine_of
+from isthmus.errors import MissingExtraError, ParameterError
+from isthmus.evaluate.convergence import FEWEST_CHAINS, FEWEST_DRAWS, LEAST_ESS, MOST_RHAT, Verdict, compare, judge
+from isthmus.models.inference import device_of
+from isthmus.studio.lab_noise import trained_with
+from isthmus.studio.lab_try import as_rows
+from isthmus.training.runtime import random_numbers
+
+if TYPE_CHECKING:
+    from isthmus.explore.chains import Chains
+    from isthmus.studio.opened import OpenedRun
+
+Start = Literal["noise", "sample", "prior"]
+
+MOST_CHAINS, MOST_AT_ONCE, MOST_STEPS = 32, 50, 20_000
+MOST_VALUES = 1 << 20
+"""Numbers of all states together: what is sent with every step."""
+# Beyond ±3 standard errors chain and data differ by more than chance.
+_GAP = 3
+_AGREE_BETTER = 4
+_SHOWN = ("rhat", "ess_bulk", "ess_tail", "mean", "sd")
+
+
+@dataclass(frozen=True)
+class Told:
+    """The verdict as the page tells it.
+
+    Parameters
+    ----------
+    state : {"early", "no", "yes", "unknown"}
+        Whether the chains have converged.
+    headline : str
+        In a few words.
+    words : str
+        In a sentence or two for somebody who has never heard of R-hat.
+    reason : str
+        `isthmus.evaluate.convergence.judge`'s sentence, with the numbers; empty while it is too early.
+    table : dict
+        R-hat, effective sample sizes, mean and sd of each statistic; None where a number is not defined.
+    """
+
+    state: str
+    headline: str
+    words: str
+    reason: str
+    table: dict[str, dict[str, float | None]]
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON."""
+        return dict(vars(self))
+
+
+def has_chain(estimator: Any) -> bool:
+    """Whether corrupting and denoising in turn can be done with this model."""
+    return hasattr(estimator, "markov_chain") and trained_with(estimator) is not None
+
+
+class WalkingChains:
+    """Several chains side by side, of which every state is recorded.
+
+    Parameters
+    ----------
+    run : OpenedRun
+        A model with a chain.
+    start : {"noise", "sample", "prior"}
+        ``"noise"``: random samples spread wider than the data; ``"sample"``: all from ``sample``; ``"prior"``: codes
+        drawn from the prior, decoded.
+    n_chains : int
+        How many.
+    seed : int
+        Equal seeds give equal chains, however many steps are asked for at a time.
+    sample : ndarray of shape ``info.shape``, optional
+        Where ``start="sample"`` starts.
+
+    Raises
+    ------
+    ParameterError
+        The model has no chain, or a number that cannot be.
+    """
+
+    def __init__(self, run: OpenedRun, start: Start, n_chains: int, seed: int, sample: np.ndarray | None) -> None:
+        most = max(1, min(MOST_CHAINS, MOST_VALUES // run.info.n_values))
+        if not has_chain(run.estimator):
+            raise ParameterError(f"a {type(run.estimator).__name__} makes no Markov chain; fit a denoising model")
+        if not 1 <= n_chains <= most:
+            raise ParameterError(f"chains must be from 1 to {most} for this model, got {n_chains}")
+        self._estimator, self._info, self._seed, self.start = run.estimator, run.info, seed, start
+        self.n_steps = 0
+        self._values: dict[str, list[np.ndarray]] = {name: [] for name in run.estimator.references_}
+        self.state = self.means = self._first(start, n_chains, sample)
+
+    def _first(self, start: Start, n_chains: int, sample: np.ndarray | None) -> np.ndarray:
+        estimator, shape = self._estimator, self._info.shape
+        if start == "noise":
+            chains = estimator.markov_chain(n_chains, 1, burn_in=0, random_state=self._seed)
+            return chains.start.reshape(n_chains, *shape)
+        if start == "sample":
+            if sample is None:
+                raise ParameterError("chains that start from a sample need one: send its values")
+            return np.repeat(np.asarray(sample, np.float64)[None], n_chains, 0)
+        if start != "prior":
+            raise ParameterError(f"start must be 'noise', 'sample' or 'prior', got {str(start)[:40]!r}")
+        device = device_of(estimator.module_)
+        with torch.no_grad(), random_numbers(self._seed, device):
+            codes = engine_of(estimator.module_).prior().sample(torch.Size([n_chains]))
+        return estimator.inverse_transform(codes.cpu().numpy()).reshape(n_chains, *shape)
+
+    @property
+    def n_chains(self) -> int:
+        """Chains."""
+        return len(self.state)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the statistics."""
+        return list(self._values)
+
+    def walk(self, n_steps: int) -> np.ndarray:
+        """Go on, and return the statistics of the new states: float32 of shape (n_steps, statistics, chains).
+
+        Raises
+        ------
+        ParameterError
+            So many steps cannot be taken at once, or are more than are recorded at all.
+        """
+        if not 1 <= n_steps <= MOST_AT_ONCE:
+            raise ParameterError(f"steps must be from 1 to {MOST_AT_ONCE} at a time, got {n_steps}")
+        if self.n_steps + n_steps > MOST_STEPS:
+            raise ParameterError(f"the chains have taken all {MOST_STEPS:,} steps that are recorded; start them anew")
+        new = [self._step() for _ in range(n_steps)]
+        for name, values in self._values.items():
+            values += [statistics[name] for statistics in new]
+        return np.array([[statistics[name] for name in self._values] for statistics in new], dtype=np.float32)
+
+    def _step(self) -> dict[str, np.ndarray]:
+        # A seed for every step: what comes next does not depend on how many steps are asked for at a time.
+        seed = np.random.SeedSequence([self._seed, self.n_steps]).generate_state(1)[0]
+        rows = as_rows(self._estimator, self.state)
+        chains: Chains = self._estimator.markov_chain(start=rows, n_draws=1, burn_in=0, random_state=int(seed))
+        self.n_steps += 1
+        self.state = chains.draws[:, -1].reshape(self.state.shape)
+        self.means = chains.means[:, -1].reshape(self.state.shape)
+        if not np.isfinite(self.state).all():
+            raise ParameterError(f"the chains have run away to infinity after {self.n_steps:,} steps; start them anew")
+        return {name: values[:, 0] for name, values in chains.statistics.items()}
+
+    def judge(self) -> Told:
+        """Whether the chains have converged; the first half of the steps is left out, as it still tells of the start."""
+        late = {name: np.array(values[len(values) // 2 :]).T for name, values in self._values.items()}
+        n_draws = self.n_steps - self.n_steps // 2
+        if n_draws < 4:
+            return Told("early", "Just started", _early(self.n_steps), "", {})
+        try:
+            verdict = judge(late, data=self._estimator.references_)
+        except MissingExtraError as error:
+            return Told("unknown", "No verdict", f"{error}.", "", {})
+        table = {
+            name: {key: row[key] if np.isfinite(row[key]) else None for key in _SHOWN}
+            for name, row in verdict.table.items()
+        }
+        if n_draws < FEWEST_DRAWS:
+            return Told("early", "Too early to tell", _early(self.n_steps), "", table)
+        reason = verdict.reason[0].upper() + verdict.reason[1:] + "."
+        if verdict.converged:
+            words = self._agreement(verdict)
+            return Told("yes", "Converged", words, reason, table)
+        return Told("no", "Not converged", self._disagreement(verdict), reason, table)
+
+    def _agreement(self, verdict: Verdict) -> str:
+        fewest = min(row["ess_bulk"] for row in verdict.table.values())
+        words = (
+            f"The {self.n_chains} chains look alike: where they are no longer depends on where they started. Their "
+            f"states are worth about {fewest:,.0f} independent samples."
+        )
+        if self.start != "noise":
+            words += " As they did not start far apart, start some from noise as well to be sure."
+        gaps = compare(verdict.table, self._estimator.references_)
+        worst = max(gaps, key=lambda name: np.nan_to_num(abs(gaps[name]["mean_gap"])), default="")
+        if worst and abs(gaps[worst]["mean_gap"]) > _GAP:
+            words += (
+                f" They agree with each other, but not quite with the data: the mean of {worst} is "
+                f"{gaps[worst]['chain_mean']:.3g}, and {gaps[worst]['data_mean']:.3g} in the data."
+            )
+        return words.replace("-", "−") if "-" in words.split("data:")[-1] and worst else words
+
+    def _disagreement(self, verdict: Verdict) -> str:
+        if self.n_chains < FEWEST_CHAINS:
+            return f"Too few chains to compare with each other: run at least {FEWEST_CHAINS}."
+        if verdict.draws_needed is None:
+            return "More steps will not help: the chains are stuck, have left the data, or do not move at all."
+        table = verdict.table
+        worst = max(table, key=lambda name: table[name]["rhat"])
+        # As many draws are left out at the start as are judged.
+        more = max(10, 2 * verdict.draws_needed - self.n_steps)
+        digits = 10 ** max(0, len(str(more)) - 2)
+        about = f"About {-(-more // digits) * digits:,} more steps should be enough."
+        if table[worst]["rhat"] >= MOST_RHAT:
+            return f"The chains still differ, most in {worst}: some have not forgotten where they started. {about}"
+        fewest = min(row[key] for row in table.values() for key in ("ess_bulk", "ess_tail"))
+        return (
+            f"The chains look alike, but move so slowly that their states are worth only {fewest:,.0f} independent "
+            f"samples; {LEAST_ESS} are wanted. {about}"
+        )
+
+
+def _early(n_steps: int) -> str:
+    return f"After {n_steps:,} of at least {2 * FEWEST_DRAWS:,} steps the chains cannot be judged yet."
