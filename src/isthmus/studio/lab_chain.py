@@ -27,7 +27,6 @@ MOST_VALUES = 1 << 20
 """Numbers of all states together: what is sent with every step."""
 # Beyond ±3 standard errors chain and data differ by more than chance.
 _GAP = 3
-_AGREE_BETTER = 4
 _SHOWN = ("rhat", "ess_bulk", "ess_tail", "mean", "sd")
 
 
@@ -65,6 +64,18 @@ def has_chain(estimator: Any) -> bool:
     return hasattr(estimator, "markov_chain") and trained_with(estimator) is not None
 
 
+def limits_for(run: OpenedRun) -> dict[str, Any] | None:
+    """Most chains and steps, and mean and sd of the statistics over the data; None if the model has no chain."""
+    if not has_chain(run.estimator):
+        return None
+    references = {name: {"mean": known.mean, "sd": known.sd} for name, known in run.estimator.references_.items()}
+    return {"most": _most_chains(run), "steps": MOST_STEPS, "references": references}
+
+
+def _most_chains(run: OpenedRun) -> int:
+    return max(1, min(MOST_CHAINS, MOST_VALUES // run.info.n_values))
+
+
 class WalkingChains:
     """Several chains side by side, of which every state is recorded.
 
@@ -89,14 +100,16 @@ class WalkingChains:
     """
 
     def __init__(self, run: OpenedRun, start: Start, n_chains: int, seed: int, sample: np.ndarray | None) -> None:
-        most = max(1, min(MOST_CHAINS, MOST_VALUES // run.info.n_values))
+        most = _most_chains(run)
         if not has_chain(run.estimator):
             raise ParameterError(f"a {type(run.estimator).__name__} makes no Markov chain; fit a denoising model")
         if not 1 <= n_chains <= most:
             raise ParameterError(f"chains must be from 1 to {most} for this model, got {n_chains}")
         self._estimator, self._info, self._seed, self.start = run.estimator, run.info, seed, start
         self.n_steps = 0
-        self._values: dict[str, list[np.ndarray]] = {name: [] for name in run.estimator.references_}
+        self.names = list(run.estimator.references_)
+        """Names of the statistics."""
+        self._trace: list[np.ndarray] = []
         self.state = self.means = self._first(start, n_chains, sample)
 
     def _first(self, start: Start, n_chains: int, sample: np.ndarray | None) -> np.ndarray:
@@ -120,11 +133,6 @@ class WalkingChains:
         """Chains."""
         return len(self.state)
 
-    @property
-    def names(self) -> list[str]:
-        """Names of the statistics."""
-        return list(self._values)
-
     def walk(self, n_steps: int) -> np.ndarray:
         """Go on, and return the statistics of the new states: float32 of shape (n_steps, statistics, chains).
 
@@ -137,12 +145,12 @@ class WalkingChains:
             raise ParameterError(f"steps must be from 1 to {MOST_AT_ONCE} at a time, got {n_steps}")
         if self.n_steps + n_steps > MOST_STEPS:
             raise ParameterError(f"the chains have taken all {MOST_STEPS:,} steps that are recorded; start them anew")
-        new = [self._step() for _ in range(n_steps)]
-        for name, values in self._values.items():
-            values += [statistics[name] for statistics in new]
-        return np.array([[statistics[name] for name in self._values] for statistics in new], dtype=np.float32)
+        new = np.stack([self._step() for _ in range(n_steps)])
+        self._trace.append(new)
+        return new.astype(np.float32)
 
-    def _step(self) -> dict[str, np.ndarray]:
+    def _step(self) -> np.ndarray:
+        """The statistics of the next states, of shape (statistics, chains)."""
         # A seed for every step: what comes next does not depend on how many steps are asked for at a time.
         seed = np.random.SeedSequence([self._seed, self.n_steps]).generate_state(1)[0]
         rows = as_rows(self._estimator, self.state)
@@ -152,14 +160,15 @@ class WalkingChains:
         self.means = chains.means[:, -1].reshape(self.state.shape)
         if not np.isfinite(self.state).all():
             raise ParameterError(f"the chains have run away to infinity after {self.n_steps:,} steps; start them anew")
-        return {name: values[:, 0] for name, values in chains.statistics.items()}
+        return np.stack([chains.statistics[name][:, 0] for name in self.names])
 
     def judge(self) -> Told:
-        """Whether the chains have converged; the first half of the steps is left out, as it still tells of the start."""
-        late = {name: np.array(values[len(values) // 2 :]).T for name, values in self._values.items()}
+        """Whether the chains have converged, by the second half of their steps: the first still tells of the start."""
         n_draws = self.n_steps - self.n_steps // 2
         if n_draws < 4:
             return Told("early", "Just started", _early(self.n_steps), "", {})
+        trace = np.concatenate(self._trace)[-n_draws:]
+        late = {name: trace[:, i].T for i, name in enumerate(self.names)}
         try:
             verdict = judge(late, data=self._estimator.references_)
         except MissingExtraError as error:
@@ -189,9 +198,9 @@ class WalkingChains:
         if worst and abs(gaps[worst]["mean_gap"]) > _GAP:
             words += (
                 f" They agree with each other, but not quite with the data: the mean of {worst} is "
-                f"{gaps[worst]['chain_mean']:.3g}, and {gaps[worst]['data_mean']:.3g} in the data."
+                f"{_number(gaps[worst]['chain_mean'])}, and {_number(gaps[worst]['data_mean'])} in the data."
             )
-        return words.replace("-", "−") if "-" in words.split("data:")[-1] and worst else words
+        return words
 
     def _disagreement(self, verdict: Verdict) -> str:
         if self.n_chains < FEWEST_CHAINS:
@@ -200,10 +209,7 @@ class WalkingChains:
             return "More steps will not help: the chains are stuck, have left the data, or do not move at all."
         table = verdict.table
         worst = max(table, key=lambda name: table[name]["rhat"])
-        # As many draws are left out at the start as are judged.
-        more = max(10, 2 * verdict.draws_needed - self.n_steps)
-        digits = 10 ** max(0, len(str(more)) - 2)
-        about = f"About {-(-more // digits) * digits:,} more steps should be enough."
+        about = self._more(verdict.draws_needed)
         if table[worst]["rhat"] >= MOST_RHAT:
             return f"The chains still differ, most in {worst}: some have not forgotten where they started. {about}"
         fewest = min(row[key] for row in table.values() for key in ("ess_bulk", "ess_tail"))
@@ -212,6 +218,21 @@ class WalkingChains:
             f"samples; {LEAST_ESS} are wanted. {about}"
         )
 
+    def _more(self, n_draws: int) -> str:
+        """How many steps are missing, as as many draws are left out at the start as are judged."""
+        more = max(10, 2 * n_draws - self.n_steps)
+        digits = 10 ** max(0, len(str(more)) - 2)
+        steps = f"{-(-more // digits) * digits:,} more steps"
+        if self.n_steps + more > MOST_STEPS:
+            return (
+                f"It would take about {steps}, beyond the {MOST_STEPS:,} of this page; markov_chain in Python goes on."
+            )
+        return f"About {steps} should be enough."
+
 
 def _early(n_steps: int) -> str:
     return f"After {n_steps:,} of at least {2 * FEWEST_DRAWS:,} steps the chains cannot be judged yet."
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−")

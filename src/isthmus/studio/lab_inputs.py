@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -95,7 +95,7 @@ def bring(found: Found, info: DataInfo, features: list[str] | None, options: Opt
     return _of_array(known_dtype(found.array), found.name, info, options)
 
 
-def of_values(values: list[float], info: DataInfo) -> np.ndarray:
+def of_values(values: list[Any], info: DataInfo) -> np.ndarray:
     """A sample from its values, in the order of the features.
 
     Raises
@@ -105,8 +105,14 @@ def of_values(values: list[float], info: DataInfo) -> np.ndarray:
     """
     if len(values) != info.n_values:
         raise DataError(f"there are {len(values):,} values, and the model takes {info.n_values:,}")
-    sample = np.asarray(values, dtype=np.float64).reshape(info.shape)
-    _check_finite(sample, "the row")
+    for i, value in enumerate(values):
+        if type(value) not in (int, float):
+            raise DataError(f"value {i + 1} of {len(values):,} is not a number")
+    try:
+        sample = np.array(values, dtype=np.float64).reshape(info.shape)
+    except OverflowError:
+        raise DataError("a value is too large to be a number of a model") from None
+    check_finite(sample, "the row")
     return sample
 
 
@@ -124,7 +130,7 @@ def _of_row(row: Row, n_rows: int, info: DataInfo, features: list[str] | None) -
 
 def _of_array(array: np.ndarray, name: str, info: DataInfo, options: Options) -> Brought:
     one, of = _pick(array, name, info, options.index)
-    _check_finite(one, name)
+    check_finite(one, name)
     if _fits(one.shape, info):
         brought = Brought(one.reshape(info.shape), [], of)
         return _in_units(brought, info, options)
@@ -297,7 +303,8 @@ def _border(pictures: np.ndarray) -> float:
     return float(np.mean([np.median(edge.reshape(len(pictures), -1), axis=1).mean() for edge in edges]))
 
 
-def _check_finite(sample: np.ndarray, name: str) -> None:
+def check_finite(sample: np.ndarray, name: str) -> None:
+    """Raise `DataError` if there is NaN or infinity among the values."""
     if sample.dtype.kind == "f" and not np.isfinite(sample).all():
         n = int((~np.isfinite(sample)).sum())
         what = "NaN" if np.isnan(sample).any() else "infinity"

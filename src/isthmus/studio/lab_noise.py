@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from isthmus.studio.opened import OpenedRun
 
 _DONORS, _DESCRIBED = 63, 2000
+_INFOS: WeakKeyDictionary[OpenedRun, DataInfo] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -175,9 +177,25 @@ def _corruption(run: OpenedRun, kind: Kind, strength: float) -> Corruption:
 
 
 def _info(run: OpenedRun) -> DataInfo:
-    """Moments of the data, which a saved run does not hold: from some of its rows, else what the scaling tells."""
+    """Moments of the data, which a saved run does not hold; they are needed anew with every move of a slider."""
+    if run not in _INFOS:
+        _INFOS[run] = _described(run)
+    return _INFOS[run]
+
+
+def columns(run: OpenedRun) -> list[dict[str, float]] | None:
+    """Range, mean and standard deviation of every column of a table; None for pictures."""
+    if run.info.is_picture:
+        return None
+    info = _info(run)
+    moments = zip(info.minimum, info.maximum, info.mean, spread(run), strict=True)
+    return [dict(zip(("low", "high", "mean", "sd"), map(float, column), strict=True)) for column in moments]
+
+
+def _described(run: OpenedRun) -> DataInfo:
+    """Moments from some of the rows, else what the scaling tells."""
     if run.samples is not None:
-        found = describe_data(_rows(run, _DESCRIBED))
+        found = describe_data(rows_of(run, _DESCRIBED))
         return replace(found, dtype=run.info.dtype)
     scaling, shape = run.estimator.module_.scaling, run.info.shape
     low, high = run.info.display_range
@@ -197,10 +215,10 @@ def _has_others(run: OpenedRun) -> bool:
 
 
 def _others(run: OpenedRun) -> np.ndarray:
-    return _rows(run, _DONORS).astype(np.float64)
+    return rows_of(run, _DONORS).astype(np.float64)
 
 
-def _rows(run: OpenedRun, most: int) -> np.ndarray:
+def rows_of(run: OpenedRun, most: int) -> np.ndarray:
     """Some of the data, evenly spread, of shape (k, *event)."""
     assert run.samples is not None
     X = run.samples.X

@@ -17,11 +17,24 @@ _BINS = 40
 _SHOWN = (0.002, 0.998)
 
 
+def fitted_names(estimator: Any) -> list[str] | None:
+    """Names of the columns that a model was fitted on, if these had names."""
+    names = getattr(estimator, "feature_names_in_", None)
+    return None if names is None else [str(name) for name in names]
+
+
+def names_of(run: OpenedRun) -> list[str] | None:
+    """Names of a table's columns, from the model or else from its data; None for pictures and where there are none."""
+    given = None if run.samples is None else run.samples.feature_names
+    known = fitted_names(run.estimator) or (None if given is None else [str(name) for name in given])
+    return known if not run.info.is_picture and known is not None and len(known) == run.info.n_values else None
+
+
 def as_rows(estimator: Any, samples: np.ndarray) -> Any:
     """Samples (n, *event) in the form that the estimator was fitted on, with the names of its columns."""
     rows = samples.reshape(len(samples), -1) if estimator.is_flat_ else samples
-    names = getattr(estimator, "feature_names_in_", None)
-    return rows if names is None else Samples(rows, "the data", feature_names=tuple(map(str, names)))
+    names = fitted_names(estimator)
+    return rows if names is None else Samples(rows, "the data", feature_names=tuple(names))
 
 
 def reconstruct(estimator: Any, samples: np.ndarray) -> np.ndarray:

@@ -7,4 +7,11 @@ export const views = [
   { name: "compare", pattern: "compare/:a/:b", needs: "runs", load: () => import("isthmus/views/compare.js") },
   { name: "explore", pattern: "run/:run/explore", tab: "Explore", load: () => import("isthmus/views/explore.js") },
   { name: "paths", pattern: "run/:run/paths", tab: "Paths", load: () => import("isthmus/views/paths.js") },
+  {
+    name: "lab",
+    pattern: "run/:run/lab",
+    tab: "Reconstruct",
+    needs: "lab",
+    load: () => import("isthmus/views/lab.js"),
+  },
 ];
