@@ -267,7 +267,7 @@ def _check(shape: tuple[int, ...], dtype: np.dtype, name: str) -> None:
 
 def _read_npy(path: Path, limit: float) -> Samples:
     with path.open("rb") as handle:
-        (shape, fortran, dtype), start = npy_header(handle, str(path)), handle.tell()
+        (shape, fortran, dtype), start = _npy_header(handle, str(path)), handle.tell()
     _check(shape, dtype, path.name)
     size, held = math.prod(shape) * dtype.itemsize, path.stat().st_size - start
     if size > held:
@@ -278,8 +278,7 @@ def _read_npy(path: Path, limit: float) -> Samples:
     return Samples(mapped if size <= limit * 2**30 else rows_of_memmap(mapped, path.name), path.name)
 
 
-def npy_header(handle: IO[bytes], name: str) -> _Header:
-    """Shape, whether in Fortran's order, and dtype of a .npy array, after which the handle stands at its values."""
+def _npy_header(handle: IO[bytes], name: str) -> _Header:
     try:
         version = np.lib.format.read_magic(handle)
         reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -298,7 +297,7 @@ def _read_npz(path: Path, array: str | None, label: str | None) -> Samples:
     try:
         with zipfile.ZipFile(path) as archive:
             members = {i.filename.removesuffix(".npy"): i for i in archive.infolist() if i.filename.endswith(".npy")}
-            headers = {key: member_header(archive, member, path) for key, member in members.items()}
+            headers = {key: _member_header(archive, member, path) for key, member in members.items()}
             chosen = _choose(path, headers, array, label)
             labels = _labels_of(path, headers, chosen, label)
             _check(headers[chosen][0], headers[chosen][2], f"{path.name}:{chosen}")
@@ -312,12 +311,11 @@ def _read_npz(path: Path, array: str | None, label: str | None) -> Samples:
     return Samples(X, path.name if array is None else f"{path.name}:{chosen}", y=y)
 
 
-def member_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path | str) -> _Header:
-    """Shape, order and dtype of an array in an .npz archive, which is found to hold what it declares."""
+def _member_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> _Header:
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise DataSourceError(f"{path} is packed in a way that NumPy does not use: save it with numpy.savez.")
     with archive.open(member) as handle:
-        header = npy_header(handle, f"{path}:{member.filename}")
+        header = _npy_header(handle, f"{path}:{member.filename}")
         size, held = math.prod(header[0]) * header[2].itemsize, member.file_size - handle.tell()
     # Checked before memory is reserved, against what the archive says and against what it can hold.
     if not header[2].hasobject and (size != held or member.file_size > _DEFLATE_LIMIT * member.compress_size + 1024):

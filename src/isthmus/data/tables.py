@@ -293,7 +293,8 @@ def read_header(handle: IO[str], separator: str, source: str) -> tuple[list[str]
         return [f"x{j}" for j in range(len(first))], False, 0
     if len(first) == 1 and separator == "," and ";" in first[0]:
         raise DataSourceError(
-            f"{source} seems to be separated by semicolons: save it with commas between the cells and points in numbers."
+            f"{source} seems to be separated by semicolons: save it with commas between the cells and points in "
+            "numbers."
         )
     has_index = first[0] == ""
     names = [cell or f"unnamed_{j}" for j, cell in enumerate(first)]

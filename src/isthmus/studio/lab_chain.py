@@ -6,15 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 
-from isthmus.engines.engine import engine_of
 from isthmus.errors import MissingExtraError, ParameterError
 from isthmus.evaluate.convergence import FEWEST_CHAINS, FEWEST_DRAWS, LEAST_ESS, MOST_RHAT, Verdict, compare, judge
-from isthmus.models.inference import device_of
 from isthmus.studio.lab_noise import trained_with
-from isthmus.studio.lab_try import as_rows
-from isthmus.training.runtime import random_numbers
 
 if TYPE_CHECKING:
     from isthmus.explore.chains import Chains
@@ -66,10 +61,14 @@ def has_chain(estimator: Any) -> bool:
 
 def limits_for(run: OpenedRun) -> dict[str, Any] | None:
     """Most chains and steps, and mean and sd of the statistics over the data; None if the model has no chain."""
-    if not has_chain(run.estimator):
+    if not has_chain(run.est):
         return None
-    references = {name: {"mean": known.mean, "sd": known.sd} for name, known in run.estimator.references_.items()}
+    references = {name: {"mean": known.mean, "sd": known.sd} for name, known in _references(run).items()}
     return {"most": _most_chains(run), "steps": MOST_STEPS, "references": references}
+
+
+def _references(run: OpenedRun) -> dict[str, Any]:
+    return getattr(run.est, "references_", {})
 
 
 def _most_chains(run: OpenedRun) -> int:
@@ -101,21 +100,22 @@ class WalkingChains:
 
     def __init__(self, run: OpenedRun, start: Start, n_chains: int, seed: int, sample: np.ndarray | None) -> None:
         most = _most_chains(run)
-        if not has_chain(run.estimator):
-            raise ParameterError(f"a {type(run.estimator).__name__} makes no Markov chain; fit a denoising model")
+        if not has_chain(run.est):
+            raise ParameterError(f"a {type(run.est).__name__} makes no Markov chain; fit a denoising model")
         if not 1 <= n_chains <= most:
             raise ParameterError(f"chains must be from 1 to {most} for this model, got {n_chains}")
-        self._estimator, self._info, self._seed, self.start = run.estimator, run.info, seed, start
+        self._run, self._seed, self.start = run, seed, start
+        self._est: Any = run.est
         self.n_steps = 0
-        self.names = list(run.estimator.references_)
+        self.names = list(_references(run))
         """Names of the statistics."""
         self._trace: list[np.ndarray] = []
         self.state = self.means = self._first(start, n_chains, sample)
 
     def _first(self, start: Start, n_chains: int, sample: np.ndarray | None) -> np.ndarray:
-        estimator, shape = self._estimator, self._info.shape
+        est, shape = self._est, self._run.info.shape
         if start == "noise":
-            chains = estimator.markov_chain(n_chains, 1, burn_in=0, random_state=self._seed)
+            chains = est.markov_chain(n_chains, 1, burn_in=0, random_state=self._seed)
             return chains.start.reshape(n_chains, *shape)
         if start == "sample":
             if sample is None:
@@ -123,10 +123,8 @@ class WalkingChains:
             return np.repeat(np.asarray(sample, np.float64)[None], n_chains, 0)
         if start != "prior":
             raise ParameterError(f"start must be 'noise', 'sample' or 'prior', got {str(start)[:40]!r}")
-        device = device_of(estimator.module_)
-        with torch.no_grad(), random_numbers(self._seed, device):
-            codes = engine_of(estimator.module_).prior().sample(torch.Size([n_chains]))
-        return estimator.inverse_transform(codes.cpu().numpy()).reshape(n_chains, *shape)
+        codes = self._run.draw_codes(n_chains, self._seed)
+        return est.inverse_transform(codes).reshape(n_chains, *shape)
 
     @property
     def n_chains(self) -> int:
@@ -153,8 +151,8 @@ class WalkingChains:
         """The statistics of the next states, of shape (statistics, chains)."""
         # A seed for every step: what comes next does not depend on how many steps are asked for at a time.
         seed = np.random.SeedSequence([self._seed, self.n_steps]).generate_state(1)[0]
-        rows = as_rows(self._estimator, self.state)
-        chains: Chains = self._estimator.markov_chain(start=rows, n_draws=1, burn_in=0, random_state=int(seed))
+        rows = self._run.taken(self.state)
+        chains: Chains = self._est.markov_chain(start=rows, n_draws=1, burn_in=0, random_state=int(seed))
         self.n_steps += 1
         self.state = chains.draws[:, -1].reshape(self.state.shape)
         self.means = chains.means[:, -1].reshape(self.state.shape)
@@ -170,7 +168,7 @@ class WalkingChains:
         trace = np.concatenate(self._trace)[-n_draws:]
         late = {name: trace[:, i].T for i, name in enumerate(self.names)}
         try:
-            verdict = judge(late, data=self._estimator.references_)
+            verdict = judge(late, data=self._est.references_)
         except MissingExtraError as error:
             return Told("unknown", "No verdict", f"{error}.", "", {})
         table = {
@@ -193,7 +191,7 @@ class WalkingChains:
         )
         if self.start != "noise":
             words += " As they did not start far apart, start some from noise as well to be sure."
-        gaps = compare(verdict.table, self._estimator.references_)
+        gaps = compare(verdict.table, self._est.references_)
         worst = max(gaps, key=lambda name: np.nan_to_num(abs(gaps[name]["mean_gap"])), default="")
         if worst and abs(gaps[worst]["mean_gap"]) > _GAP:
             words += (

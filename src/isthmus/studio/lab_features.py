@@ -8,7 +8,6 @@ import numpy as np
 
 from isthmus.bottlenecks.sparse import Sparse
 from isthmus.errors import ParameterError
-from isthmus.studio.lab_try import as_rows
 
 if TYPE_CHECKING:
     from isthmus.studio.opened import OpenedRun
@@ -21,7 +20,9 @@ def is_sparse(estimator: Any) -> bool:
     return isinstance(estimator.module_.bottleneck, Sparse)
 
 
-def top_features(run: OpenedRun, sample: np.ndarray) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def top_features(
+    run: OpenedRun, sample: np.ndarray, codes: np.ndarray | None
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The strongest features of a sample.
 
     Parameters
@@ -30,6 +31,8 @@ def top_features(run: OpenedRun, sample: np.ndarray) -> tuple[dict[str, Any], di
         A sparse model.
     sample : ndarray of shape ``info.shape``
         In the data's own units.
+    codes : ndarray of shape (n, latent_dim) or None
+        Of the samples with the numbers ``run.numbers``, if the data are at hand.
 
     Returns
     -------
@@ -46,10 +49,10 @@ def top_features(run: OpenedRun, sample: np.ndarray) -> tuple[dict[str, Any], di
     ParameterError
         The model is not sparse.
     """
-    estimator = run.estimator
+    estimator = run.est
     if not is_sparse(estimator):
         raise ParameterError(f"the code of a {type(estimator).__name__} is not sparse, so it has no features to list")
-    code = estimator.transform(as_rows(estimator, sample[None]))[0]
+    code = estimator.transform(run.taken(sample[None]))[0]
     active = np.flatnonzero(code)
     strongest = active[np.argsort(-code[active], kind="stable")][:MOST_FEATURES]
     parts = _parts(estimator, code, strongest, run.info.shape)
@@ -58,7 +61,7 @@ def top_features(run: OpenedRun, sample: np.ndarray) -> tuple[dict[str, Any], di
         "latent_dim": int(estimator.latent_dim_),
         "limit": float(np.abs(parts).max(initial=0.0)),
         "features": [
-            {"latent": int(latent), "activation": float(code[latent]), **_firing(run, int(latent))}
+            {"latent": int(latent), "activation": float(code[latent]), **_firing(run, codes, int(latent))}
             for latent in strongest
         ],
     }
@@ -73,9 +76,9 @@ def _parts(estimator: Any, code: np.ndarray, latents: np.ndarray, shape: tuple[i
     return decoded[:-1] - decoded[-1]
 
 
-def _firing(run: OpenedRun, latent: int) -> dict[str, Any]:
-    if run.samples is None:
+def _firing(run: OpenedRun, codes: np.ndarray | None, latent: int) -> dict[str, Any]:
+    if codes is None:
         return {"share": None, "rows": None}
-    fired = run.codes[:, latent]
+    fired = codes[:, latent]
     rows = np.argsort(-fired, kind="stable")[:MOST_INPUTS]
-    return {"share": float(np.mean(fired != 0)), "rows": rows[fired[rows] > 0].tolist()}
+    return {"share": float(np.mean(fired != 0)), "rows": run.numbers[rows[fired[rows] > 0]].tolist()}

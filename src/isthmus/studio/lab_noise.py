@@ -6,7 +6,6 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -30,14 +29,13 @@ from isthmus.corruptions import (
 from isthmus.data.info import DataInfo, describe_data
 from isthmus.errors import ParameterError
 from isthmus.evaluate.pictures import psnr
-from isthmus.studio.lab_try import as_rows, reconstruct
+from isthmus.studio.lab_try import reconstruct
 from isthmus.training.runtime import random_numbers
 
 if TYPE_CHECKING:
     from isthmus.studio.opened import OpenedRun
 
 _DONORS, _DESCRIBED = 63, 2000
-_INFOS: WeakKeyDictionary[OpenedRun, DataInfo] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ def restores(estimator: Any) -> bool:
 
 def kinds_for(run: OpenedRun) -> list[dict[str, Any]]:
     """Kinds of noise for the page, the one that the model was trained with first."""
-    own = trained_with(run.estimator)
+    own = trained_with(run.est)
     listed = []
     for kind in KINDS:
         trained = type(own) is kind.part and getattr(own, "unit", "spread") == "spread"
@@ -154,7 +152,7 @@ def corrupt(run: OpenedRun, sample: np.ndarray, kind: str, strength: float, seed
     clean = sample.astype(np.float64)
     if strength == 0:
         return clean
-    module = run.estimator.module_
+    module = run.est.module_
     corruption = _corruption(run, next(k for k in KINDS if k.id == kind), strength)
     batch = np.concatenate([clean[None], _others(run)]) if corruption.takes_from_others else clean[None]
     with torch.no_grad(), random_numbers(seed, module.scaling.shift.device):
@@ -164,9 +162,9 @@ def corrupt(run: OpenedRun, sample: np.ndarray, kind: str, strength: float, seed
 
 def _corruption(run: OpenedRun, kind: Kind, strength: float) -> Corruption:
     """Of that strength, and laid out for the data; from the model's own, if it has one of that kind."""
-    own, made = trained_with(run.estimator), kind.make(strength)
+    own, made = trained_with(run.est), kind.make(strength)
     if type(own) is not kind.part or getattr(own, "unit", "spread") != "spread":
-        made.setup(_info(run), run.estimator.module_.scaling)
+        made.setup(_info(run), run.est.module_.scaling)
         return made
     mine = copy.deepcopy(own)
     if isinstance(mine, GaussianNoise):
@@ -178,9 +176,7 @@ def _corruption(run: OpenedRun, kind: Kind, strength: float) -> Corruption:
 
 def _info(run: OpenedRun) -> DataInfo:
     """Moments of the data, which a saved run does not hold; they are needed anew with every move of a slider."""
-    if run not in _INFOS:
-        _INFOS[run] = _described(run)
-    return _INFOS[run]
+    return run.keep("lab: moments", lambda: _described(run))
 
 
 def columns(run: OpenedRun) -> list[dict[str, float]] | None:
@@ -194,10 +190,10 @@ def columns(run: OpenedRun) -> list[dict[str, float]] | None:
 
 def _described(run: OpenedRun) -> DataInfo:
     """Moments from some of the rows, else what the scaling tells."""
-    if run.samples is not None:
+    if run.given is not None:
         found = describe_data(rows_of(run, _DESCRIBED))
         return replace(found, dtype=run.info.dtype)
-    scaling, shape = run.estimator.module_.scaling, run.info.shape
+    scaling, shape = run.est.module_.scaling, run.info.shape
     low, high = run.info.display_range
     if scaling.kind in ("log", "none"):
         mean, std = (low + high) / 2, (high - low) / 4
@@ -211,7 +207,7 @@ def _described(run: OpenedRun) -> DataInfo:
 
 
 def _has_others(run: OpenedRun) -> bool:
-    return run.samples is not None and len(run.samples.X) > 1
+    return run.given is not None and len(run.given.rows) > 1
 
 
 def _others(run: OpenedRun) -> np.ndarray:
@@ -220,18 +216,17 @@ def _others(run: OpenedRun) -> np.ndarray:
 
 def rows_of(run: OpenedRun, most: int) -> np.ndarray:
     """Some of the data, evenly spread, of shape (k, *event)."""
-    assert run.samples is not None
-    X = run.samples.X
-    rows = np.asarray(X[:: max(1, -(-len(X) // most))])
-    return rows.reshape(-1, *run.info.shape)
+    assert run.given is not None
+    n = len(run.given.rows)
+    return run.keep(("lab: rows", most), lambda: run.rows(np.arange(0, n, max(1, -(-n // most)))))
 
 
 def denoise(run: OpenedRun, noisy: np.ndarray) -> np.ndarray:
     """What the model makes of a noisy sample, in the same shape."""
-    estimator = run.estimator
-    if not hasattr(estimator, "denoise"):
-        return reconstruct(estimator, noisy[None])[0]
-    return estimator.denoise(as_rows(estimator, noisy[None])).reshape(noisy.shape)
+    restore = getattr(run.est, "denoise", None)
+    if restore is None:
+        return reconstruct(run, noisy[None])[0]
+    return restore(run.taken(noisy[None])).reshape(noisy.shape)
 
 
 def compare(run: OpenedRun, clean: np.ndarray, noisy: np.ndarray, restored: np.ndarray) -> dict[str, Any]:

@@ -35,6 +35,8 @@ export function labServer(run) {
     tryFile: (file, options) => post("try", { name: file.name, ...options }, file, "application/octet-stream"),
     tryRow: (row) => post("try", {}, JSON.stringify({ row }), "application/json"),
     tryValues: (values) => post("try", {}, JSON.stringify({ values: Array.from(values) }), "application/json"),
+    /** Where an error and a score lie among those of the data. */
+    place: async ({ mse, score }) => (await ask(url("place", score === null ? { mse } : { mse, score }))).json(),
     noise: (sample, choices) => post("noise", choices, frameOf({}, sample), FRAME),
     features: (sample) => post("features", {}, frameOf({}, sample), FRAME),
     chain: () => new ChainSocket(url("chain")),

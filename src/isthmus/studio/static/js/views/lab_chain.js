@@ -214,7 +214,7 @@ class Rows {
     this.node = this.lines.node;
   }
 
-  show({ rows: { shape, values } }) {
+  show({ shown: { shape, values } }) {
     this.lines.show(Array.from({ length: shape[0] }, (_, i) => values.subarray(i * shape[1], (i + 1) * shape[1])));
   }
 

@@ -13,7 +13,7 @@ export class Histogram {
     this.low = el("span");
     this.high = el("span");
     this.ends = el("div", { class: "lab-ends small muted number", "aria-hidden": "true" }, this.low, this.high);
-    this.node = el("div", {}, this.drawing, this.ends);
+    this.node = el("div", { hidden: true }, this.drawing, this.ends);
   }
 
   /**

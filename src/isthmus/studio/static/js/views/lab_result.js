@@ -17,8 +17,14 @@ export class ResultPanel {
   constructor(lab) {
     this.lab = lab;
     this.content = lab.about.kind === "picture" ? new Pictures(lab.about) : new Rows(lab);
-    this.error = new Place("Mean squared error", "error");
-    this.score = new Place("Score", "score");
+    const waiting = lab.about.n_rows ? "Comparing with the data …" : "The data of this run are not at hand to compare with.";
+    this.error = new Place("Mean squared error", "error", waiting);
+    this.score = new Place("Score", "score", waiting);
+    this.places = new Latest(
+      (figures) => lab.server.place(figures),
+      (found, figures) => this.#place(found, figures),
+      (error) => lab.toast(error.message, { problem: true }),
+    );
     this.node = el(
       "section",
       { class: "card lab-result", "aria-labelledby": "lab-result-title" },
@@ -32,22 +38,29 @@ export class ResultPanel {
     const { header } = result;
     this.content.show(result, how);
     const unit = this.lab.about.kind === "picture" ? "" : " in the squared units of the columns";
-    this.error.show(header.mse, header.error_place, `per value${unit}`);
+    this.error.show(header.mse, `per value${unit}`);
     const meaning = header.bound ? "nats, a lower bound on log p(x)" : "nats, log p(x|z): how well it is reconstructed";
-    this.score.show(header.score, header.score_place, meaning, header.score_problem);
+    this.score.show(header.score, meaning, header.score_problem);
+    if (this.lab.about.n_rows) this.places.push(header);
+  }
+
+  #place(found, { mse, score }) {
+    this.error.place(found.error, mse);
+    if (found.score) this.score.place(found.score, score);
   }
 
   stop() {
+    this.places.stop();
     this.content.stop();
   }
 }
 
 /** One number, what it means, and where it lies. */
 class Place {
-  constructor(name, kind) {
+  constructor(name, kind, waiting) {
     this.value = el("span", { class: "lab-figure-value number" });
     this.unit = el("span", { class: "small muted" });
-    this.sentence = el("p", { class: "lab-sentence", "aria-live": "polite" });
+    this.sentence = el("p", { class: "lab-sentence", "aria-live": "polite" }, waiting);
     this.histogram = new Histogram();
     this.node = el(
       "div",
@@ -59,14 +72,16 @@ class Place {
     );
   }
 
-  show(value, place, unit, problem = null) {
+  show(value, unit, problem = null) {
     this.value.textContent = value === null ? "–" : short(value);
     this.unit.textContent = value === null ? "" : unit;
+    if (problem) this.sentence.textContent = `No score: ${problem}`;
+    if (value === null) this.histogram.show(null);
+  }
+
+  place(place, value) {
     this.histogram.show(place, value);
-    const sentence = place && place.sentence[0].toUpperCase() + place.sentence.slice(1);
-    this.sentence.textContent = problem
-      ? `No score: ${problem}`
-      : (sentence ?? "The training data are not at hand, so there is nothing to compare with");
+    this.sentence.textContent = place.sentence[0].toUpperCase() + place.sentence.slice(1);
   }
 }
 
