@@ -11,7 +11,7 @@ from typing import Annotated, Any, cast
 import numpy as np
 from fastapi import APIRouter, Depends, Query, Request, Response, WebSocket, WebSocketDisconnect
 
-from isthmus.studio import lab_chain, lab_features, lab_noise, lab_place, lab_try
+from isthmus.studio import lab_chain, lab_features, lab_moments, lab_noise, lab_place, lab_try
 from isthmus.studio.context import Studio, studio_of
 from isthmus.studio.frames import MEDIA_TYPE
 from isthmus.studio.lab_bodies import brought, packed
@@ -44,7 +44,7 @@ def _about(run: OpenedRun) -> dict[str, Any]:
         "low": low,
         "high": high,
         "features": lab_try.names_of(run),
-        "columns": lab_noise.columns(run),
+        "columns": lab_moments.columns(run),
         "n_rows": 0 if run.given is None else len(run.given.rows),
         "data_problem": run.data_problem,
         "noise": noise if lab_noise.restores(run.est) else None,

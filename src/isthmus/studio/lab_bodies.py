@@ -11,7 +11,7 @@ from isthmus.errors import DataError
 from isthmus.studio.frames import DTYPES, MEDIA_TYPE, pack, unpack
 from isthmus.studio.lab_files import read_file
 from isthmus.studio.lab_inputs import Brought, Options, background_note, bring, check_finite, of_values
-from isthmus.studio.lab_noise import rows_of
+from isthmus.studio.lab_moments import rows_of
 from isthmus.studio.lab_try import fitted_names
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from isthmus.data.npy import from_bytes
 from isthmus.data.pictures import quiet, with_picture
-from isthmus.data.sources import member_header, npy_header
+from isthmus.data.sources import member_header
 from isthmus.data.tables import one_line, read_header, some
 from isthmus.errors import DataError, DataSourceError, IsthmusError
 
@@ -110,14 +111,9 @@ def _decode(picture: Image, most_pixels: int) -> Image:
 
 
 def _read_npy(data: bytes, name: str) -> np.ndarray:
-    handle = io.BytesIO(data)
-    shape, _, dtype = npy_header(handle, name)
-    _check_array(shape, dtype, name)
-    size, held = math.prod(shape) * dtype.itemsize, len(data) - handle.tell()
-    if size > held:
-        raise DataSourceError(f"{name} is cut short: it declares {shape}, {size:,} bytes, but holds {held:,}")
-    handle.seek(0)
-    return np.lib.format.read_array(handle, allow_pickle=False)
+    array = from_bytes(data, name)
+    _check_array(array.shape, array.dtype, name)
+    return array
 
 
 def _read_npz(data: bytes, name: str) -> np.ndarray:
@@ -164,6 +160,8 @@ def _read_text(data: bytes, name: str, index: int) -> Found:
         rows, names = _rows(text, separator, name)
     except csv.Error as error:
         raise DataError(f"{name} is no picture, no array and no table: {one_line(error)}") from None
+    if not rows and len(names or ()) < 2:
+        raise _unknown(name)
     if not rows:
         raise DataError(f"{name} has names of columns, but no row below them")
     if not 0 <= index < len(rows):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,16 +26,16 @@ from isthmus.corruptions import (
     Sometimes,
     Speckle,
 )
-from isthmus.data.info import DataInfo, describe_data
 from isthmus.errors import ParameterError
 from isthmus.evaluate.pictures import psnr
-from isthmus.studio.lab_try import reconstruct
+from isthmus.studio.lab_moments import moments_of, rows_of
+from isthmus.studio.lab_try import reconstruct, squared_errors
 from isthmus.training.runtime import random_numbers
 
 if TYPE_CHECKING:
     from isthmus.studio.opened import OpenedRun
 
-_DONORS, _DESCRIBED = 63, 2000
+_DONORS = 63
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def _corruption(run: OpenedRun, kind: Kind, strength: float) -> Corruption:
     """Of that strength, and laid out for the data; from the model's own, if it has one of that kind."""
     own, made = trained_with(run.est), kind.make(strength)
     if type(own) is not kind.part or getattr(own, "unit", "spread") != "spread":
-        made.setup(_info(run), run.est.module_.scaling)
+        made.setup(moments_of(run), run.est.module_.scaling)
         return made
     mine = copy.deepcopy(own)
     if isinstance(mine, GaussianNoise):
@@ -174,51 +174,12 @@ def _corruption(run: OpenedRun, kind: Kind, strength: float) -> Corruption:
     return mine
 
 
-def _info(run: OpenedRun) -> DataInfo:
-    """Moments of the data, which a saved run does not hold; they are needed anew with every move of a slider."""
-    return run.keep("lab: moments", lambda: _described(run))
-
-
-def columns(run: OpenedRun) -> list[dict[str, float]] | None:
-    """Range, mean and standard deviation of every column of a table; None for pictures."""
-    if run.info.is_picture:
-        return None
-    info = _info(run)
-    moments = zip(info.minimum, info.maximum, info.mean, spread(run), strict=True)
-    return [dict(zip(("low", "high", "mean", "sd"), map(float, column), strict=True)) for column in moments]
-
-
-def _described(run: OpenedRun) -> DataInfo:
-    """Moments from some of the rows, else what the scaling tells."""
-    if run.given is not None:
-        found = describe_data(rows_of(run, _DESCRIBED))
-        return replace(found, dtype=run.info.dtype)
-    scaling, shape = run.est.module_.scaling, run.info.shape
-    low, high = run.info.display_range
-    if scaling.kind in ("log", "none"):
-        mean, std = (low + high) / 2, (high - low) / 4
-    else:
-        mean, std = scaling.shift.cpu().double().numpy(), scaling.scale.cpu().double().numpy()
-    mean, std = (np.broadcast_to(np.asarray(moment, np.float64), shape) for moment in (mean, std))
-    # Each column spans what it does in nearly all rows, as the ends of all columns together would fit none of them.
-    ends = (mean - 3 * std, mean + 3 * std)
-    minimum, maximum = (run.info.minimum, run.info.maximum) if run.info.is_picture else ends
-    return replace(run.info, mean=mean, std=std, minimum=minimum, maximum=maximum)
-
-
 def _has_others(run: OpenedRun) -> bool:
     return run.given is not None and len(run.given.rows) > 1
 
 
 def _others(run: OpenedRun) -> np.ndarray:
     return rows_of(run, _DONORS).astype(np.float64)
-
-
-def rows_of(run: OpenedRun, most: int) -> np.ndarray:
-    """Some of the data, evenly spread, of shape (k, *event)."""
-    assert run.given is not None
-    n = len(run.given.rows)
-    return run.keep(("lab: rows", most), lambda: run.rows(np.arange(0, n, max(1, -(-n // most)))))
 
 
 def denoise(run: OpenedRun, noisy: np.ndarray) -> np.ndarray:
@@ -235,17 +196,9 @@ def compare(run: OpenedRun, clean: np.ndarray, noisy: np.ndarray, restored: np.n
     PSNR in dB for pictures (None where there is no difference at all); for rows the root mean square over the columns,
     each in standard deviations of the data.
     """
-    differences = [other.astype(np.float64) - clean for other in (noisy, restored)]
+    errors = [float(squared_errors(run, (other - clean)[None])[0]) for other in (noisy, restored)]
     if run.info.is_picture:
-        errors = [float(np.mean(difference**2)) for difference in differences]
         before, after = (psnr(error, run.info) if error > 0 else None for error in errors)
         return {"measure": "psnr", "before": before, "after": after}
-    sd = spread(run)
-    before, after = (float(np.sqrt(np.mean((difference / sd) ** 2))) for difference in differences)
+    before, after = (error**0.5 for error in errors)
     return {"measure": "rms", "before": before, "after": after}
-
-
-def spread(run: OpenedRun) -> np.ndarray:
-    """Standard deviation of every value of the data, of shape ``info.shape``; 1 where it never varies."""
-    std = _info(run).std
-    return np.where(std > 0, std, 1.0)

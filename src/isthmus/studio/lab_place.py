@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from isthmus.errors import IsthmusError
+from isthmus.studio.lab_try import reconstruct, squared_errors
 
 if TYPE_CHECKING:
     from isthmus.studio.opened import OpenedRun
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
 MOST_ROWS = 5000
 """Rows that a sample is compared with, chosen at random where there are more."""
 
-_BINS, _BLOCK = 40, 256
+# Once there are this many, no more are taken than these seconds allow: scores of large pictures take their time.
+_ENOUGH, _SECONDS = 500, 3.0
+_BINS, _BLOCK = 40, 64
 # The histogram shows all but the farthest few, so that one wild sample does not squeeze the rest into one bar.
 _SHOWN = (0.002, 0.998)
 
@@ -36,24 +40,33 @@ async def known_of(run: OpenedRun, work: Work) -> Known | None:
     """
     kept: dict[str, Known | None] = run.keep("lab: places", dict)
     if "known" not in kept:
-        async with work.place():
-            blocks = await work.soon(_blocks, run)
-            parts = [await work.soon(_measured, run, block) for block in blocks]
-        kept["known"] = _joined(parts) if parts else None
+        kept["known"] = await _find(run, work)
     return kept["known"]
+
+
+async def _find(run: OpenedRun, work: Work) -> Known | None:
+    parts: list[Known] = []
+    start, n = time.monotonic(), 0
+    async with work.place():
+        for block in await work.soon(_blocks, run):
+            if n >= _ENOUGH and time.monotonic() - start > _SECONDS:
+                break
+            parts.append(await work.soon(_measured, run, block))
+            n += len(block)
+    return _joined(parts) if parts else None
 
 
 def _blocks(run: OpenedRun) -> list[np.ndarray]:
     if run.given is None:
         return []
     n = len(run.given.rows)
-    chosen = np.sort(np.random.default_rng(0).permutation(n)[:MOST_ROWS])
+    chosen = np.random.default_rng(0).permutation(n)[:MOST_ROWS]
     return np.array_split(chosen, -(-len(chosen) // _BLOCK))
 
 
 def _measured(run: OpenedRun, numbers: np.ndarray) -> Known:
     rows = run.rows(numbers)
-    errors = run.errors(rows).astype(np.float64) ** 2
+    errors = squared_errors(run, reconstruct(run, rows).astype(np.float64) - rows)
     try:
         return Known(errors, run.scores(rows).astype(np.float64))
     except IsthmusError:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isthmus.errors import IsthmusError
+from isthmus.studio.lab_moments import spread
 from isthmus.studio.refusal import scrubbed
 
 if TYPE_CHECKING:
@@ -31,6 +32,17 @@ def reconstruct(run: OpenedRun, samples: np.ndarray) -> np.ndarray:
     return run.est.reconstruct(run.taken(samples)).reshape(samples.shape)
 
 
+def squared_errors(run: OpenedRun, difference: np.ndarray) -> np.ndarray:
+    """Mean square (n,) of differences (n, *event).
+
+    In the data's own units for pictures; in standard deviations of each column for tables, whose columns would have
+    nothing to do with each other else.
+    """
+    if not run.info.is_picture:
+        difference = difference / spread(run)
+    return np.mean(difference.reshape(len(difference), -1) ** 2, axis=1)
+
+
 def look_at(run: OpenedRun, sample: np.ndarray) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """What a model makes of a sample.
 
@@ -44,7 +56,7 @@ def look_at(run: OpenedRun, sample: np.ndarray) -> tuple[dict[str, Any], dict[st
     Returns
     -------
     header : dict
-        ``mse``, the mean squared error over the values; ``score`` in nats, None with ``score_problem`` where the model
+        ``mse``, of `squared_errors`; ``score`` in nats, None with ``score_problem`` where the model
         gives none; ``bound``: whether the score is a bound on log p(x).
     arrays : dict
         ``reconstruction`` and ``difference`` (reconstruction less input), of shape ``info.shape``.
@@ -53,7 +65,7 @@ def look_at(run: OpenedRun, sample: np.ndarray) -> tuple[dict[str, Any], dict[st
     difference = rebuilt.astype(np.float64) - sample.astype(np.float64)
     score, problem = _score(run, sample)
     header = {
-        "mse": float(np.mean(difference**2)),
+        "mse": float(squared_errors(run, difference[None])[0]),
         "score": score,
         "score_problem": problem,
         "bound": bool(run.est.module_.bottleneck.stochastic),

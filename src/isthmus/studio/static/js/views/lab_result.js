@@ -37,7 +37,7 @@ export class ResultPanel {
   show(result, how) {
     const { header } = result;
     this.content.show(result, how);
-    const unit = this.lab.about.kind === "picture" ? "" : " in the squared units of the columns";
+    const unit = this.lab.about.kind === "picture" ? "" : ", in squared standard deviations of the columns";
     this.error.show(header.mse, `per value${unit}`);
     const meaning = header.bound ? "nats, a lower bound on log p(x)" : "nats, log p(x|z): how well it is reconstructed";
     this.score.show(header.score, meaning, header.score_problem);

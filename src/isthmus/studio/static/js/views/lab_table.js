@@ -77,7 +77,7 @@ export class ColumnBars {
           if (!(edited && document.activeElement === field)) field.value = Number(value.toPrecision(6));
         } else values[k].textContent = short(value);
       });
-      if (apart) apart.textContent = `${distance > 0 ? "+" : ""}${fixed(distance, 1)} sd`;
+      if (apart) apart.textContent = `${signed(distance)} sd`;
     };
     return { node, show };
   }
@@ -91,4 +91,10 @@ export class ColumnBars {
     });
     return field;
   }
+}
+
+/** With its sign, unless it is rounded to nothing. */
+function signed(value) {
+  if (Math.abs(value) < 0.05) return "0.0";
+  return `${value > 0 ? "+" : ""}${fixed(value, 1)}`;
 }

@@ -157,8 +157,8 @@ function ends(states, known) {
       high = Math.max(high, value);
     }
   }
-  if (!(low < high)) return [low - 1, low + 1];
-  return [low, high];
+  if (low < high) return [low, high];
+  return Number.isFinite(low) ? [low - 1, low + 1] : [-1, 1];
 }
 
 /** States of a table, a line for each chain across the features, in standard deviations from the mean of the data. */
