@@ -17,8 +17,8 @@ export class SlidersPanel {
     this.node = el(
       "section",
       { class: "card sliders-panel", "aria-label": "Sliders" },
-      this.attributes.length ? group("Attributes", this.attributes.map(({ slider }) => slider.node)) : null,
-      group("Latents", this.latents.slice(0, first).map(({ slider }) => slider.node), "most active first"),
+      this.attributes.length ? group("Attributes", this.attributes) : null,
+      group("Latents", this.latents.slice(0, first), "most active first"),
       this.#rest(first),
     );
     position.onchange(() => this.follow());
@@ -94,11 +94,18 @@ function measure({ weights, offset }, z) {
   return weights.reduce((sum, weight, i) => sum + weight * z[i], -offset);
 }
 
-function group(name, sliders, note) {
+/** Names take the room of the longest, so that all tracks of a group begin at one place. */
+function nameWidth(names) {
+  return `${Math.min(13, Math.max(...names.map((name) => name.length)))}ch`;
+}
+
+function group(name, parts, note) {
+  const sliders = parts.map(({ slider }) => slider.node);
+  const names = parts.map(({ slider }) => slider.name);
   return el(
     "div",
     { class: "slider-group", role: "group", "aria-label": name },
     el("h3", {}, name, note ? el("span", { class: "muted small" }, ` ${note}`) : null),
-    el("div", { class: "sliders" }, sliders),
+    el("div", { class: "sliders", style: { "--name-width": nameWidth(names) } }, sliders),
   );
 }
