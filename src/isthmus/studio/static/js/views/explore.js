@@ -31,7 +31,10 @@ class Explorer {
     this.position = new Position(readCode(state.get("z"), this.middle.length) ?? this.middle);
     this.decoder = new Latest(
       (z) => backend.decode(info.name, z),
-      (shown) => this.shown.show(shown),
+      (shown) => {
+        this.shown.show(shown);
+        this.sliders.show(shown);
+      },
       (error) => this.fail(error),
     );
     this.live = liveRegion();

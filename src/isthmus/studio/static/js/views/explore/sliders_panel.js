@@ -1,6 +1,7 @@
 /** One slider for each attribute and each latent, the most active first. */
 
 import { el } from "isthmus/parts/dom.js";
+import { Picture } from "isthmus/parts/picture.js";
 import { short } from "isthmus/parts/numbers.js";
 import { Slider } from "isthmus/parts/slider.js";
 
@@ -14,9 +15,12 @@ export class SlidersPanel {
     this.latents = info.latents.map((latent) => this.#latent(latent));
     this.attributes = (info.attributes ?? []).map((attribute) => this.#attribute(attribute));
     const first = this.#nFirst();
+    this.preview = new Picture({ class: "slider-preview-picture" });
+    this.previewBar = el("div", { class: "slider-preview" }, this.preview.node);
     this.node = el(
       "section",
       { class: "card sliders-panel", "aria-label": "Sliders" },
+      info.kind === "picture" ? this.previewBar : null,
       this.attributes.length ? group("Attributes", this.attributes) : null,
       group("Latents", this.latents.slice(0, first), "most active first"),
       this.#rest(first),
@@ -68,6 +72,11 @@ export class SlidersPanel {
       oninput: (value) => this.position.moveAlong(attribute.axis, value - measure(attribute, this.position.z)),
     });
     return { slider, attribute };
+  }
+
+  /** On a narrow page the picture is far above; a small one stays beside the sliders. */
+  show(shown) {
+    if (shown.kind === "picture" && this.previewBar.offsetParent) this.preview.show(shown);
   }
 
   /** Put the thumbs where the position is. */
