@@ -180,7 +180,9 @@ def test_values_of_a_form_are_taken_exactly():
     assert of_values([0.1, 2, -3], TABLE).tolist() == [0.1, 2, -3]
 
 
-@pytest.mark.parametrize("values", [[1, 2], [1, 2, "3"], [1, 2, None], [1, 2, True], [1, 2, float("nan")], [1, 2, 10**400]])
+@pytest.mark.parametrize(
+    "values", [[1, 2], [1, 2, "3"], [1, 2, None], [1, 2, True], [1, 2, float("nan")], [1, 2, 10**400]]
+)
 def test_values_that_are_no_row_are_refused(values):
     with pytest.raises(IsthmusError):
         of_values(values, TABLE)

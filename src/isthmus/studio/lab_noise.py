@@ -101,7 +101,7 @@ def kinds_for(run: OpenedRun) -> list[dict[str, Any]]:
     own = trained_with(run.est)
     listed = []
     for kind in KINDS:
-        trained = type(own) is kind.part and getattr(own, "unit", "spread") == "spread"
+        trained = _is_own(own, kind)
         if (kind.id == "block" and not run.info.is_picture) or (kind.id == "feature_swap" and not _has_others(run)):
             continue
         default = kind.strength_of(own) if trained else kind.default
@@ -163,7 +163,7 @@ def corrupt(run: OpenedRun, sample: np.ndarray, kind: str, strength: float, seed
 def _corruption(run: OpenedRun, kind: Kind, strength: float) -> Corruption:
     """Of that strength, and laid out for the data; from the model's own, if it has one of that kind."""
     own, made = trained_with(run.est), kind.make(strength)
-    if type(own) is not kind.part or getattr(own, "unit", "spread") != "spread":
+    if own is None or not _is_own(own, kind):
         made.setup(moments_of(run), run.est.module_.scaling)
         return made
     mine = copy.deepcopy(own)
@@ -172,6 +172,11 @@ def _corruption(run: OpenedRun, kind: Kind, strength: float) -> Corruption:
     for name, value in made.config().items():
         setattr(mine, name, value)
     return mine
+
+
+def _is_own(own: Corruption | None, kind: Kind) -> bool:
+    """Whether the model was trained with this kind, in the unit that the slider has."""
+    return type(own) is kind.part and getattr(own, "unit", "spread") == "spread"
 
 
 def _has_others(run: OpenedRun) -> bool:
