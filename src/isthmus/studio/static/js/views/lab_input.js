@@ -10,6 +10,7 @@ export class InputPanel {
   constructor(lab) {
     this.lab = lab;
     this.file = null;
+    this.at = 0;
     this.options = { fit: "crop", invert: false, index: 0 };
     this.problem = el("p", { class: "problem-note", role: "alert", hidden: true });
     this.notes = el("ul", { class: "lab-notes small muted", "aria-label": "What was done to it", "aria-live": "polite" });
@@ -52,6 +53,7 @@ export class InputPanel {
 
   takeRow(row) {
     this.file = null;
+    this.at = row;
     this.row.value = row;
     this.lab.state.set("row", row);
     this.asks.push(() => this.lab.server.tryRow(row));
@@ -60,6 +62,7 @@ export class InputPanel {
   takeFile(file) {
     if (!file) return;
     this.file = file;
+    this.row.value = "";
     this.options.index = 0;
     this.#askFile();
   }
@@ -139,11 +142,12 @@ export class InputPanel {
     this.row = el("input", { type: "number", min: 0, max: Math.max(0, n - 1), step: 1, class: "lab-row" });
     this.row.addEventListener("change", () => {
       const row = Math.round(this.row.valueAsNumber);
+      if (Number.isNaN(row)) return;
       if (row >= 0 && row < n) this.takeRow(row);
       else this.#failed(new Error(`There are rows 0 to ${n - 1}.`));
     });
     if (!n) return el("p", { class: "small muted" }, "The data of this run are not at hand, so there is no sample to take.");
-    const move = (by) => () => this.takeRow((Number(this.row.value) + by + n) % n);
+    const move = (by) => () => this.takeRow((this.at + by + n) % n);
     return el(
       "div",
       { class: "row lab-rows" },
