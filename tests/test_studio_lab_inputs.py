@@ -175,6 +175,8 @@ def test_rows_without_names_are_read_by_place():
     # What pandas writes, with its index.
     assert taken(b",a,b,c\n0,1,2,3\n", TABLE).sample.tolist() == [1, 2, 3]
 
+    assert taken(b"a,b,label,c\n1,2,seven,3\n", TABLE).sample.tolist() == [1, 2, 3]
+
 
 def test_values_of_a_form_are_taken_exactly():
     assert of_values([0.1, 2, -3], TABLE).tolist() == [0.1, 2, -3]

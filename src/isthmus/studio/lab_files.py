@@ -31,6 +31,7 @@ MOST_CELLS = 1 << 16
 _NPY, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
 _PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*", b"GIF8")
 _INDEX = "unnamed_0"
+_BESIDE = (_INDEX, "label", "labels", "class", "target", "y")
 _WORDS = {"true": 1.0, "false": 0.0}
 
 
@@ -212,8 +213,13 @@ def numbers_of(row: Row, wanted: list[str] | None, n: int) -> tuple[np.ndarray, 
             raise DataError(f"{row.line} lacks {len(missing)} of the model's {n} columns: {some(missing)}")
         left = [name for name in names if name not in wanted]
         cells = [cells[names.index(name)] for name in wanted]
-    elif names is not None and names[0] == _INDEX and len(names) == n + 1:
-        left, cells = ["the index"], cells[1:]
+    elif names is not None and len(names) == n + 1:
+        # A table of which nobody knows the columns, with an index or a label beside them.
+        extra = next((i for i, name in enumerate(names) if name.lower() in _BESIDE), None)
+        if extra is not None:
+            left = ["its index" if names[extra] == _INDEX else names[extra]]
+            cells = cells[:extra] + cells[extra + 1 :]
+            names = names[:extra] + names[extra + 1 :]
     if len(cells) != n:
         raise DataError(f"{row.line} has {len(cells):,} values, and the model takes {n:,}")
     labels = wanted or names or [str(i + 1) for i in range(n)]

@@ -71,15 +71,17 @@ export class FeaturesPanel {
 
   #feature({ latent, activation, share, rows }, part, shape, limit, inputs) {
     const often = share === null ? "" : `fires for ${percent(share)} of the data`;
+    const picture = shape.length > 1;
     return el(
       "li",
-      { class: "lab-feature" },
-      shape.length > 1 ? this.#atom(latent, part, shape, limit) : this.#columns(part),
+      { class: picture ? "lab-feature" : "lab-feature of-row" },
+      picture ? this.#atom(latent, part, shape, limit) : null,
       el(
         "div",
         { class: "lab-feature-words" },
         el("h3", {}, `Feature ${latent}`),
         el("p", { class: "small muted number" }, `strength ${fixed(activation, 2)}${often ? `, ${often}` : ""}`),
+        picture ? null : this.#columns(part),
         rows === null ? null : this.#inputs(latent, rows, inputs),
       ),
     );
@@ -99,7 +101,8 @@ export class FeaturesPanel {
       .slice(0, MOST_COLUMNS);
     return el(
       "ul",
-      { class: "lab-adds small number" },
+      { class: "lab-adds small number", "aria-label": "What it adds most to" },
+      el("li", { class: "muted", "aria-hidden": "true" }, "adds"),
       moved.map(({ i, value }) =>
         el("li", {}, el("span", { class: "muted" }, features?.[i] ?? `feature ${i + 1}`), ` ${value > 0 ? "+" : ""}${short(value)}`),
       ),

@@ -41,7 +41,7 @@ export class NoisePanel {
         button("New noise", { icon: "random", onclick: () => this.#reseed() }),
       ),
       this.content.node,
-      remark ? el("p", { class: "small muted" }, remark) : null,
+      remark ? el("p", { class: "small muted lab-remark" }, remark) : null,
       this.problem,
     );
     this.#drawSlider(Number(lab.state.get("strength", this.kind.default)));

@@ -219,9 +219,9 @@ export class Parallel {
 function slanted(context, name, x, y) {
   context.save();
   context.translate(x + 3, y);
-  context.rotate(-Math.PI / 3);
+  context.rotate(-Math.PI / 3.4);
   context.textAlign = "right";
   context.textBaseline = "middle";
-  context.fillText(name.length > 16 ? `${name.slice(0, 15)}…` : name, 0, 0);
+  context.fillText(name.length > 14 ? `${name.slice(0, 13)}…` : name, 0, 0);
   context.restore();
 }

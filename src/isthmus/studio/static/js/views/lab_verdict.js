@@ -34,7 +34,7 @@ export class VerdictCard {
           "independent samples the states are worth: 400 or more are wanted. The first half of the steps is left out.",
       ),
     );
-    this.node = el("div", { class: "lab-convergence" }, el("div", { role: "status" }, this.pill, this.words), this.details);
+    this.node = el("div", { class: "lab-convergence" }, el("div", {}, el("div", { role: "status" }, this.pill), this.words), this.details);
     this.reset();
   }
 
@@ -50,7 +50,8 @@ export class VerdictCard {
 
   show({ state, headline, words, reason, table }) {
     this.pill.dataset.state = state;
-    this.pill.textContent = headline;
+    // It is read out when it changes, not with every step.
+    if (this.pill.textContent !== headline) this.pill.textContent = headline;
     if (this.words.textContent !== words) this.words.textContent = words;
     this.reason.textContent = reason;
     const rows = Object.entries(table);
