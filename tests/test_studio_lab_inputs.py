@@ -239,6 +239,7 @@ def declares(shape, dtype="<f8"):
         (b"a,b,c\n", TABLE, "no row"),
         (b"a,b,c\n1,2\n", TABLE, "2 cells"),
         (b"," * 100_000, TABLE, "columns"),
+        (b"1,2,3\n" * 200_002, TABLE, "lines"),
         (b"a;b;c\n1;2;3\n", TABLE, "semicolons"),
         (b"just some text about nothing", TABLE, "no picture"),
     ],

@@ -25,8 +25,8 @@ MOST_PIXELS = 16_000_000
 """Pixels of a picture, told from its header before anything is decoded."""
 MOST_BYTES = 64 << 20
 """Bytes of an array once it is unpacked."""
-MOST_CELLS = 1 << 16
-"""Cells of a row of text."""
+MOST_CELLS, MOST_LINES = 1 << 16, 200_000
+"""Cells of a row of text, and lines of all of it."""
 
 _NPY, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
 _PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*", b"GIF8")
@@ -157,6 +157,8 @@ def _read_text(data: bytes, name: str, index: int) -> Found:
     separator = "\t" if "\t" in first and "," not in first else ","
     if first.count(separator) >= MOST_CELLS:
         raise DataError(f"{name} has {first.count(separator) + 1:,} columns, and at most {MOST_CELLS:,} are read")
+    if text.count("\n") > MOST_LINES:
+        raise DataError(f"{name} has {text.count(chr(10)):,} lines, and at most {MOST_LINES:,} are read")
     try:
         rows, names = _rows(text, separator, name)
     except csv.Error as error:
