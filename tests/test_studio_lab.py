@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 import warnings
 from types import SimpleNamespace
 
@@ -75,6 +77,11 @@ def png(array):
     out = io.BytesIO()
     Image.fromarray(array).save(out, "PNG")
     return out.getvalue()
+
+
+def test_the_routes_do_not_take_pytorch_along():
+    code = "import sys, isthmus.studio.lab_api; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 # ------------------------------------------------------------------ reconstruct

@@ -24,6 +24,16 @@ TheStudio = Annotated[Studio, Depends(studio_of)]
 Seed = Annotated[int, Query(ge=0, lt=1 << 31)]
 Number = Annotated[float, Query(allow_inf_nan=False)]
 
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_ONE = {"type": "object", "properties": {"row": {"type": "integer"}, "values": {"type": "array", "items": {}}}}
+_BODIES = {"application/octet-stream": _BINARY, "application/json": {"schema": _ONE}, MEDIA_TYPE: _BINARY}
+_SAMPLE: dict[str, Any] = {
+    "openapi_extra": {"requestBody": {"required": True, "content": _BODIES}},
+    "responses": {200: {"content": {MEDIA_TYPE: _BINARY}, "description": "a frame"}},
+    "response_class": Response,
+}
+"""How a route is described that takes a sample and answers with a frame."""
+
 
 @router.get("/about/{run:path}")
 async def about(run: str, studio: TheStudio) -> dict[str, Any]:
@@ -32,7 +42,7 @@ async def about(run: str, studio: TheStudio) -> dict[str, Any]:
     return await studio.work.run(_answer, "about", opened)
 
 
-@router.post("/try/{run:path}", response_class=Response)
+@router.post("/try/{run:path}", **_SAMPLE)
 async def try_sample(
     run: str,
     request: Request,
@@ -72,7 +82,7 @@ async def place(run: str, studio: TheStudio, mse: Number, score: Number | None =
     return {"error": errors, "score": lab_place.place(score, known.scores, "low", what)}
 
 
-@router.post("/noise/{run:path}", response_class=Response)
+@router.post("/noise/{run:path}", **_SAMPLE)
 async def add_noise(
     run: str,
     request: Request,
@@ -92,7 +102,7 @@ async def add_noise(
     return _frame(await studio.work.run(_answer, "with_noise", opened, *sent, kind, strength, seed))
 
 
-@router.post("/features/{run:path}", response_class=Response)
+@router.post("/features/{run:path}", **_SAMPLE)
 async def features(run: str, request: Request, studio: TheStudio) -> Response:
     """The strongest features of a sample in a sparse model, what each adds to it, and the rows that fire it most.
 
