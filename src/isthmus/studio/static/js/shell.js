@@ -21,13 +21,14 @@ export function startShell({ backend, home = "#/runs" }) {
   let turn = 0;
 
   async function show() {
-    const { path, segments, query } = parse(location.hash || home);
+    const address = parse(location.hash || home);
+    const { path, segments, query } = address;
     const mine = ++turn;
     const found = match(views, segments);
     if (!found) return location.replace(home);
     current.state?.flush();
     current.unmount();
-    current = { path, state: new State(segments.slice(0, 2).join("/"), query), unmount: () => {} };
+    current = { path, state: new State(scopeOf(found, segments), address), unmount: () => {} };
     const route = { name: found.view.name, params: found.params, query };
     drawBar(bar, { views, route, home });
     const root = el("div", { class: `view view-${route.name}` });
@@ -52,6 +53,11 @@ export function startShell({ backend, home = "#/runs" }) {
   });
   window.addEventListener("pagehide", () => current.state?.flush());
   return show();
+}
+
+/** The views of a run share what they remember, such as the axes of its map. */
+function scopeOf({ params }, segments) {
+  return params.run === undefined ? segments.join("/") : `run/${params.run}`;
 }
 
 function drawBar(bar, { views, route, home }) {
