@@ -16,6 +16,11 @@ export function startShell({ backend, home = "#/runs" }) {
   const views = allViews.filter((view) => !view.needs || backend.can[view.needs]);
   const bar = document.getElementById("bar");
   const main = document.getElementById("main");
+  // A link to #main would be taken for the address of a view.
+  document.querySelector(".skip")?.addEventListener("click", (event) => {
+    event.preventDefault();
+    main.focus();
+  });
   const toast = toaster(document.getElementById("toasts"));
   let current = { path: null, state: null, unmount: () => {} };
   let turn = 0;
@@ -40,6 +45,8 @@ export function startShell({ backend, home = "#/runs" }) {
       current.unmount = unmount ?? (() => {});
       document.title = [found.params.run, module.title, "isthmus"].filter(Boolean).join(" · ");
       replace(main, root);
+      // Who came here by a link goes on reading here, and not at the bar.
+      if (mine > 1) main.focus({ preventScroll: true });
     } catch (error) {
       if (mine !== turn) return undefined;
       replace(main, trouble(error, home));
