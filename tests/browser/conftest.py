@@ -64,7 +64,7 @@ def fit_run(folder: Path, data: str, *, smile: bool = False, label: str | None =
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with runs: faces with a smile, digits twice, a table, one that lost its data, and one that is damaged."""
+    """A folder of runs: faces with a smile, digits twice, a table, one without its data, and one that is damaged."""
     folder = tmp_path_factory.mktemp("runs")
     fit_run(folder / "faces", "faces:n=120,size=16", smile=True, latent_dim=4, max_epochs=2)
     fit_run(folder / "digits", "digits", latent_dim=3, max_epochs=2)
