@@ -157,12 +157,16 @@ export class MapPanel {
   async #look({ index, at }) {
     if (index >= 0 && this.data.header.of === "data") return this.samples.one(this.data.rows[index]);
     const place = index >= 0 ? this.map.place(index) : at;
-    return { shown: await this.backend.decode(this.info.name, codeAt(this.data.header.plane, place)) };
+    const z = codeAt(this.data.header.plane, place);
+    return z && { shown: await this.backend.decode(this.info.name, z) };
   }
 
   #click({ index, at }) {
     if (index >= 0 && this.data.header.of === "data") this.onselect?.(this.data.rows[index]);
-    else this.onplace?.(codeAt(this.data.header.plane, index >= 0 ? this.map.place(index) : at));
+    else {
+      const z = codeAt(this.data.header.plane, index >= 0 ? this.map.place(index) : at);
+      if (z) this.onplace?.(z);
+    }
   }
 
   #lasso(indices) {
