@@ -25,6 +25,7 @@ from isthmus.studio.work import Work
 ROUTERS = (
     "isthmus.studio.pages:router",
     "isthmus.studio.runs_api:router",
+    "isthmus.studio.train_api:router",
 )
 """Where the routes are, "module:attribute", in the order in which they are listed."""
 

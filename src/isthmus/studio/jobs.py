@@ -1,0 +1,363 @@
+"""Fits, each in a process of its own: a queue of them, and what is known of every one."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isthmus.studio.forms import command
+from isthmus.studio.frames import pack
+from isthmus.studio.refusal import Refusal, one_sentence
+
+_AT_ONCE, _MOST_WAITING, _MOST_KEPT = 1, 8, 40
+# A line holds a few small pictures at most.
+_LONGEST_LINE = 64 << 20
+_MOST_NOTES = 20
+# What a fit may take to save itself when the server ends.
+_GRACE = 20.0
+_ENDED = ("done", "stopped", "failed")
+# The last epochs from which the time left is guessed.
+_RECENT = 8
+
+
+@dataclass
+class Job:
+    """One fit.
+
+    Parameters
+    ----------
+    number : str
+        Which.
+    run : str
+        Name of its run.
+    model, title : str
+        What is fitted.
+    data : str
+        To what.
+    args : list of str
+        Words after ``isthmus fit MODEL``.
+    folder : Path
+        Of the run.
+    """
+
+    number: str
+    run: str
+    model: str
+    title: str
+    data: str
+    args: list[str]
+    folder: Path
+    state: str = "waiting"
+    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    seconds: float = 0.0
+    resumed: bool = False
+    saved: bool = False
+    error: str | None = None
+    stage: str = ""
+    n_epochs: int | None = None
+    n_parameters: int | None = None
+    best: dict[str, float] | None = None
+    choices: list[dict[str, str]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    frames: dict[str, bytes] = field(default_factory=dict)
+    version: int = 0
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _started: float = 0.0
+    _ticks: list[float] = field(default_factory=list)
+
+    def record(self) -> dict[str, Any]:
+        """For JSON: all but the epochs."""
+        last = self.epochs[-1] if self.epochs else {}
+        now = self.seconds if self.state in _ENDED or not self._started else time.monotonic() - self._started
+        return {
+            "id": self.number,
+            "run": self.run,
+            "model": self.model,
+            "title": self.title,
+            "data": self.data,
+            "command": command(self.model, self.args + (["--resume"] if self.resumed else [])),
+            "state": self.state,
+            "created": self.created,
+            "seconds": round(now, 1),
+            "saved": self.saved,
+            "can_resume": self.state in ("stopped", "failed") and (self.folder / "checkpoint").is_dir(),
+            "error": self.error,
+            "stage": self.stage,
+            "epoch": last.get("epoch", 0) if last.get("stage") == self.stage else 0,
+            "n_epochs": self.n_epochs,
+            "n_parameters": self.n_parameters,
+            "seconds_per_epoch": self._pace(),
+            "seconds_left": self._left(last),
+            "best": self.best,
+            "choices": self.choices,
+            "warnings": self.warnings,
+        }
+
+    def take(self, message: dict[str, Any]) -> None:
+        """Learn from what the process says."""
+        event = message.get("event")
+        if event == "begun":
+            self.choices, self.n_parameters = message["choices"], message["n_parameters"]
+            self.state = "running" if self.state == "starting" else self.state
+        elif event == "stage":
+            self.n_epochs, self._ticks = message["n_epochs"], [time.monotonic()]
+        elif event == "epoch":
+            self._epoch(message)
+        elif event == "shown":
+            self.frames[message["of"]] = _frame(message)
+        elif event == "warning" and len(self.warnings) < _MOST_NOTES:
+            self.warnings.append(one_sentence(message["text"], 1000))
+        elif event == "end":
+            self.error, self.saved = message.get("error"), message["saved"]
+            self.state = message["state"]
+        self.tell()
+
+    def begin(self) -> None:
+        """The process starts."""
+        self.state, self.error, self._started = "starting", None, time.monotonic()
+        self.tell()
+
+    def end(self, state: str, error: str | None) -> None:
+        """The process is gone."""
+        if self.state not in _ENDED:
+            self.state, self.error = state, error
+        self.seconds += time.monotonic() - self._started if self._started else 0.0
+        self._started = 0.0
+        self.tell()
+
+    def tell(self) -> None:
+        """Wake everyone who follows."""
+        self.version += 1
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    def _epoch(self, message: dict[str, Any]) -> None:
+        metrics = message["metrics"]
+        self.stage, self.n_epochs = message["stage"], message["n_epochs"]
+        self.epochs.append({"stage": self.stage, "best": message["best"], **metrics})
+        if message["best"] and not self.stage:
+            self.best = metrics
+        self._ticks = [*self._ticks[-_RECENT:], time.monotonic()]
+
+    def _pace(self) -> float | None:
+        if len(self._ticks) < 2:
+            return None
+        return (self._ticks[-1] - self._ticks[0]) / (len(self._ticks) - 1)
+
+    def _left(self, last: dict[str, Any]) -> float | None:
+        """Seconds to the last epoch of this stage; early stopping may end it sooner."""
+        pace = self._pace()
+        if pace is None or self.n_epochs is None or self.state != "running":
+            return None
+        return max(0.0, (self.n_epochs - last.get("epoch", 0)) * pace)
+
+
+class Jobs:
+    """All fits since the server was started; a few at once, the others in their turn.
+
+    Parameters
+    ----------
+    at_once : int
+        How many may run.
+    most_waiting : int
+        How many may wait; further ones are refused.
+    """
+
+    def __init__(self, at_once: int = _AT_ONCE, most_waiting: int = _MOST_WAITING) -> None:
+        self._at_once, self._most_waiting = at_once, most_waiting
+        self._jobs: dict[str, Job] = {}
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._count, self._closing = 0, False
+
+    def list(self) -> list[dict[str, Any]]:
+        """Records of all fits, the newest first."""
+        return [self.record(job) for job in reversed(self._jobs.values())]
+
+    def record(self, job: Job) -> dict[str, Any]:
+        """Record of a fit, with its place in the queue: 1 is next."""
+        waiting = [other.number for other in self._waiting()]
+        place = waiting.index(job.number) + 1 if job.number in waiting else None
+        return {**job.record(), "place": place}
+
+    def get(self, number: str) -> Job:
+        """The fit of this number; `Refusal` with 404 if there is none."""
+        if number not in self._jobs:
+            raise Refusal(404, f"there is no fit {one_sentence(number, 40)!r}; GET /api/fits lists those that there are")
+        return self._jobs[number]
+
+    def submit(self, run: str, model: str, title: str, data: str, args: list[str], folder: Path) -> Job:
+        """Start a fit, or let it wait for its turn.
+
+        Raises
+        ------
+        Refusal
+            With 409 if a fit that is not over writes this run, or 503 if too many wait.
+        """
+        self._check_room()
+        if any(job.folder == folder and job.state not in _ENDED for job in self._jobs.values()):
+            raise Refusal(409, f"another fit is to become the run {run!r}; choose another name")
+        self._count += 1
+        job = Job(str(self._count), run, model, title, data, args, folder)
+        self._jobs[job.number] = job
+        self._forget()
+        self._go_on()
+        return job
+
+    def resume(self, number: str) -> Job:
+        """Let a fit that was stopped, or failed, go on from its checkpoint; `Refusal` with 409 if it cannot."""
+        job = self.get(number)
+        if not job.record()["can_resume"]:
+            raise Refusal(409, f"fit {number} has nothing to go on from: it is {job.state}")
+        self._check_room()
+        job.state, job.resumed = "waiting", True
+        # To the end of the queue.
+        self._jobs[job.number] = self._jobs.pop(job.number)
+        job.tell()
+        self._go_on()
+        return job
+
+    def stop(self, number: str) -> Job:
+        """End a fit as Ctrl-C does: the best model so far is kept."""
+        job = self.get(number)
+        if job.state == "waiting":
+            job.end("stopped", None)
+        elif job.state in ("starting", "running"):
+            job.state = "stopping"
+            job.tell()
+            self._interrupt(number)
+        return job
+
+    async def follow(self, job: Job) -> AsyncIterator[dict[str, Any] | bytes]:
+        """All that is known of a fit, and then what comes, until it is over."""
+        seen, frames = 0, {}
+        while True:
+            changed, over = job.changed, job.state in _ENDED
+            # A fit that goes on again has the epochs that it had.
+            epochs, seen = job.epochs[seen:], len(job.epochs)
+            yield {"event": "progress", "fit": self.record(job), "epochs": epochs}
+            for name in [name for name, frame in job.frames.items() if frames.get(name) is not frame]:
+                frames[name] = job.frames[name]
+                yield frames[name]
+            if over:
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), 5.0)  # the clock goes on even if nothing else happens
+
+    async def close(self) -> None:
+        """Stop all fits, as Ctrl-C does, and wait until they have saved themselves."""
+        self._closing = True
+        for job in list(self._jobs.values()):
+            self.stop(job.number)
+        tasks = list(self._tasks.values())
+        if tasks:
+            await asyncio.wait(tasks, timeout=_GRACE)
+        for process in list(self._processes.values()):
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_GRACE)
+
+    def _check_room(self) -> None:
+        if len(self._waiting()) >= self._most_waiting:
+            sentence = f"{self._most_waiting} fits wait already; stop one of them, or try again later"
+            raise Refusal(503, sentence, {"Retry-After": "60"})
+
+    def _waiting(self) -> list[Job]:
+        return [job for job in self._jobs.values() if job.state == "waiting"]
+
+    def _forget(self) -> None:
+        ended = [job.number for job in self._jobs.values() if job.state in _ENDED]
+        for number in ended[: max(0, len(self._jobs) - _MOST_KEPT)]:
+            del self._jobs[number]
+
+    def _go_on(self) -> None:
+        """Start what waits, as far as there is room."""
+        for job in self._waiting()[: max(0, self._at_once - len(self._tasks))]:
+            if not self._closing:
+                job.begin()
+                self._tasks[job.number] = asyncio.create_task(self._run(job))
+
+    async def _run(self, job: Job) -> None:
+        try:
+            await self._attend(job)
+        except Exception as error:  # whatever went wrong, the next one gets its turn
+            job.end("failed", f"the process of this fit could not be followed ({type(error).__name__})")
+        finally:
+            self._processes.pop(job.number, None)
+            self._tasks.pop(job.number, None)
+            for other in self._waiting():
+                other.tell()  # its place in the queue
+            self._go_on()
+
+    async def _attend(self, job: Job) -> None:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "isthmus.studio.worker",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            limit=_LONGEST_LINE,
+            # Ctrl-C in the server's terminal is the server's; it passes it on.
+            start_new_session=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        self._processes[job.number] = process
+        assert process.stdin and process.stdout and process.stderr
+        words = [*job.args, *(["--resume"] if job.resumed else [])]
+        spec = {"model": job.model, "args": words, "folder": str(job.folder)}
+        notes = asyncio.create_task(_last_line(process.stderr))
+        with contextlib.suppress(ConnectionError):
+            process.stdin.write(json.dumps(spec).encode() + b"\n")
+            await process.stdin.drain()
+            process.stdin.close()
+        if job.state == "stopping":  # it was asked for before there was a process
+            self._interrupt(job.number)
+        async for line in process.stdout:
+            job.take(json.loads(line))
+        code = await process.wait()
+        job.end(*_fate(job, code, await notes))
+
+    def _interrupt(self, number: str) -> None:
+        process = self._processes.get(number)
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGINT)
+
+
+def _fate(job: Job, code: int, last: str) -> tuple[str, str | None]:
+    """What became of a process that did not say so itself."""
+    if job.state == "stopping":
+        return "stopped", None
+    if code == -signal.SIGKILL:
+        return "failed", "the process of this fit was killed; perhaps there is not enough memory"
+    return "failed", f"the process of this fit ended with code {code}" + (f": {last}" if last else "")
+
+
+async def _last_line(stream: asyncio.StreamReader) -> str:
+    last = b""
+    while chunk := await stream.read(1 << 16):
+        last = (last + chunk)[-4096:]
+    lines = last.decode("utf-8", "replace").strip().splitlines()
+    return one_sentence(lines[-1], 300) if lines else ""
+
+
+def _frame(message: dict[str, Any]) -> bytes:
+    array = np.frombuffer(base64.b64decode(message["data"]), message["dtype"]).reshape(message["shape"])
+    header = {key: message[key] for key in ("of", "rows", "names")}
+    return pack({"event": "shown", "epoch": message.get("epoch"), **header}, shown=array)
