@@ -21,7 +21,7 @@ from isthmus.models.inputs import read_samples
 from isthmus.training.precision import choose_bf16
 from isthmus.training.runtime import choose_device
 
-_SECONDS = "found by timing the first steps, if the training would take more than a minute"
+_TIMED = Choice("by timing", "in the first steps, if the training would take more than a minute")
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _training(estimator: Any, data: Described) -> dict[str, Choice]:
         "max_epochs": epochs,
         "batch_size": Choice(str(size), reason),
         "precision": Choice("bf16" if bf16 else "32", why),
-        "compile": Choice("later", _SECONDS) if trainer.compile == "auto" else Choice(str(trainer.compile), "as asked"),
+        "compile": _TIMED if trainer.compile == "auto" else Choice(str(trainer.compile), "as asked"),
         "device": Choice(str(device), "as asked" if trainer.device != "auto" else "the fastest that torch finds here"),
     }
 

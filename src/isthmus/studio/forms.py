@@ -6,10 +6,8 @@ from what the estimator checks. So a form cannot say anything else than the comm
 
 from __future__ import annotations
 
-import json
-import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
@@ -19,13 +17,14 @@ from typing import Any, Literal, Union, get_args, get_origin
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from isthmus.commands.fit import fit_parser, known_model, make_model, parse_model_options, takes_target
+from isthmus.commands.fit import fit_parser, known_model, takes_target
 from isthmus.commands.listing import summary
-from isthmus.commands.parsing import KINDS, Parser
+from isthmus.commands.parsing import Parser
 from isthmus.core import Part, named_parts
 from isthmus.errors import ParameterError
 from isthmus.models.auto import NETWORKS
 from isthmus.networks import Network
+from isthmus.studio.fields import Field, option_words, same
 from isthmus.training import Trainer
 
 _DATA = ("target", "resize", "grey", "label", "columns", "image_shape")
@@ -35,69 +34,6 @@ _FOLDED = ("scaling", "random_state", "report")
 _LEFT_OUT = ("help", "print_config", "config", "data", "out", "resume", "quiet", "trainer")
 _NOT_HERE = ("devices", "strategy", "num_nodes", "checkpoint_every", "loggers", "log_dir")
 _DEEPEST = 2
-
-
-@dataclass(frozen=True)
-class Field:
-    """One option.
-
-    Parameters
-    ----------
-    name : str
-        As on the command line, without the dashes: ``beta``, ``trainer.batch_size``, ``network.channels``.
-    kind : {"number", "numbers", "text", "texts", "bool", "choice", "part"}
-        What is typed or chosen.
-    default : Any
-        Plain value.
-    help : str
-        From the docstring.
-    group : {"data", "model", "training"}
-        What it is about.
-    folded : bool
-        Whether it is among the advanced ones.
-    choices : tuple
-        Values of a choice; names of parts; words that may stand in for a number, such as "auto" and None.
-    whole : bool
-        Whether numbers are whole ones.
-    low, high : float or None
-        Domain of a number.
-    low_open, high_open : bool
-        Whether the ends are outside of it.
-    parts : dict of str to tuple of Field
-        Classes that may be chosen besides, with options of their own.
-    about : dict of str to str
-        One line on each of these classes.
-    """
-
-    name: str
-    kind: str
-    default: Any
-    help: str
-    group: str = "model"
-    folded: bool = False
-    choices: tuple[Any, ...] = ()
-    whole: bool = False
-    low: float | None = None
-    high: float | None = None
-    low_open: bool = False
-    high_open: bool = False
-    parts: dict[str, tuple[Field, ...]] = field(default_factory=dict)
-    about: dict[str, str] = field(default_factory=dict)
-
-    def record(self) -> dict[str, Any]:
-        """For JSON."""
-        plain = {key: value for key, value in vars(self).items() if key not in ("parts", "default")}
-        parts = {name: [own.record() for own in fields] for name, fields in self.parts.items()}
-        return {**plain, "default": _plain(self.default), "parts": parts}
-
-    def refuse(self, value: Any) -> ParameterError:
-        """What to say of a value that does not fit, in the words of the command line."""
-        kinds = {"number": [KINDS["int" if self.whole else "float"]], "numbers": [KINDS["tuple"]]}.get(self.kind, [])
-        kinds += {"bool": [KINDS["bool"]], "text": [KINDS["str"]], "texts": ["a list of text"]}.get(self.kind, [])
-        words = [_word(choice) for choice in self.choices if choice is not None]
-        kinds += [", ".join(words)] if words else []
-        kinds += [KINDS["NoneType"]] if None in self.choices else []
-        return ParameterError(f"--{self.name} can be {' or '.join(kinds)}, and not {_word(value)[:80]}")
 
 
 @dataclass(frozen=True)
@@ -126,12 +62,14 @@ class Form:
         for name in values:
             if name not in known:
                 raise ParameterError(f"{self.model} has no option {name[:60]!r}{_hint(name, known)}")
-        return [
-            word
-            for name, own in known.items()
-            if name in values and not same(values[name], own.default)
-            for word in _option(own, values[name])
-        ]
+        given = {name: values[name] for name, own in known.items() if name in values}
+        given = {name: value for name, value in given.items() if not same(value, known[name].default)}
+        for name in [name for name, value in given.items() if isinstance(value, str) and value in known[name].parts]:
+            if not any(other.startswith(f"{name}.") for other in given):
+                # A class is told from a name by the options that follow it.
+                first = known[name].parts[given[name]][0]
+                given[first.name] = first.default
+        return [word for name, own in known.items() if name in given for word in option_words(own, given[name])]
 
 
 @cache
@@ -151,90 +89,12 @@ def make_form(model: str) -> Form:
     return Form(cls.name, cls.__name__, summary(cls), tuple(fields))
 
 
-def build(form: Form, values: Mapping[str, Any], data: str = "digits", out: str = "run") -> tuple[Any, list[str]]:
-    """What the command line of these values comes to: the parsed options, and its words after ``isthmus fit MODEL``.
-
-    Raises
-    ------
-    ParameterError
-        As ``isthmus fit`` would.
-    """
-    cls = known_model(form.model)
-    args = [data, *form.words(values), "--out", out]
-    if data.startswith("-"):
-        raise ParameterError(f"data cannot be called {data[:60]!r}: write ./{data[:60]} for a file of that name")
-    config = parse_model_options(_parser(form.model), args)
-    make_model(cls, config).check_parameters()
-    return config, args
-
-
-def command(model: str, args: Iterable[str]) -> str:
-    """The command line, to be copied."""
-    return shlex.join(["isthmus", "fit", model, *args])
-
-
-def faults(
-    values: Mapping[str, Any], attempt: Callable[[dict[str, Any]], Any]
-) -> tuple[Any, dict[str, str], str | None]:
-    """Try the values; if they are refused, find which ones are to blame.
-
-    A value is to blame if all is well, or another one is complained of, without it.
-
-    Parameters
-    ----------
-    values : mapping
-        By the names of the options.
-    attempt : callable
-        Raises `ParameterError` or `DataError` if values are refused.
-
-    Returns
-    -------
-    result, errors, problem
-        What the attempt returned once the values to blame were left out, or None; a sentence for each of these; and a
-        sentence on what none of them is to blame for.
-    """
-    rest, errors = dict(values), {}
-    while True:
-        complaint = _complaint(rest, attempt)
-        if not isinstance(complaint, str):
-            return complaint[0], errors, None
-        blamed = next((name for name in reversed(rest) if _complaint(_without(rest, name), attempt) != complaint), None)
-        if blamed is None:
-            return None, errors, complaint
-        errors[blamed] = complaint
-        rest = _without(rest, blamed)
-
-
-def same(one: Any, other: Any) -> bool:
-    """Whether two plain values are equal; a tuple is a list, and True is not 1."""
-    one, other = _plain(one), _plain(other)
-    return one == other and isinstance(one, bool) == isinstance(other, bool)
-
-
-def _complaint(values: dict[str, Any], attempt: Callable[[dict[str, Any]], Any]) -> str | tuple[Any]:
-    from isthmus.errors import IsthmusError
-
-    try:
-        return (attempt(values),)
-    except IsthmusError as error:
-        return " ".join(str(error).split()).partition(" (see isthmus ")[0]
-
-
-def _without(values: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The values but one, and but the options of the part that it named."""
-    return {key: value for key, value in values.items() if key != name and not key.startswith(f"{name}.")}
-
-
-@cache
-def _parser(model: str) -> Parser:
-    return fit_parser(known_model(model))
-
-
 def _options(parser: Parser) -> Iterator[Any]:
     """The parser's options that a form may show."""
     for action in parser._actions:
         head, _, tail = action.dest.partition(".")
-        if head not in _LEFT_OUT and tail != "help" or head == "trainer" and tail and tail not in _NOT_HERE:
+        of_training = head == "trainer" and tail and tail not in _NOT_HERE
+        if of_training or (head not in _LEFT_OUT and tail != "help"):
             yield action
 
 
@@ -306,10 +166,9 @@ def _names(kind: type[Part]) -> tuple[str, ...]:
 
 def _classes(kind: type[Part], name: str, depth: int) -> dict[str, tuple[Field, ...]]:
     """Parts of this kind that have options, each with fields for them."""
-    package = import_module(kind.__module__.rpartition(".")[0])
-    named = [part for part, _ in named_parts(kind).values()]
-    parts = {part.__name__: part for part in named or map(vars(package).get, package.__all__) if _is_concrete(part, kind)}
-    fields = {title: _part_fields(part, name, depth) for title, part in parts.items()}
+    package = vars(import_module(kind.__module__.rpartition(".")[0]))
+    known = [part for part, _ in named_parts(kind).values()] or [package[title] for title in package["__all__"]]
+    fields = {part.__name__: _part_fields(part, name, depth) for part in known if _is_concrete(part, kind)}
     return {title: own for title, own in fields.items() if own}
 
 
@@ -333,63 +192,6 @@ def _named(fields: Iterable[Field], values: Mapping[str, Any]) -> Iterator[tuple
         chosen = values.get(own.name, own.default)
         if own.kind == "part" and isinstance(chosen, str) and chosen in own.parts:
             yield from _named(own.parts[chosen], values)
-
-
-def _option(own: Field, value: Any) -> list[str]:
-    """Words of one option, checked to be plain: nothing that the parser would import or read from a file."""
-    value = _read(own, value)
-    if own.name == "grey":
-        return ["--grey"]
-    word = _word(value)
-    return [f"--{own.name}={word}"] if word.startswith("-") else [f"--{own.name}", word]
-
-
-def _read(own: Field, value: Any) -> Any:
-    """The value, if it is of the field's kind; numbers may be typed as text."""
-    known = [*own.choices, *own.parts]
-    if isinstance(value, str) and own.kind not in ("text", "choice", "part"):
-        value = _typed(value, own)
-    if any(same(value, choice) for choice in known):
-        return value
-    fits = {
-        "number": lambda: _is_number(value) and (not own.whole or isinstance(value, int)),
-        "numbers": lambda: isinstance(value, list) and all(_is_number(item) and item % 1 == 0 for item in value),
-        "texts": lambda: isinstance(value, list) and all(isinstance(item, str) for item in value),
-        "text": lambda: isinstance(value, str) and value.isprintable(),
-        "bool": lambda: isinstance(value, bool),
-    }
-    if own.kind in fits and fits[own.kind]():
-        return value
-    raise own.refuse(value)
-
-
-def _typed(text: str, own: Field) -> Any:
-    """What a text means: the word itself if it may be chosen, else as JSON, or as items with commas between them."""
-    text = text.strip()
-    if text in own.choices:
-        return text
-    if own.kind == "texts" and not text.startswith("["):
-        return [item.strip() for item in text.split(",")]
-    if own.kind == "numbers" and not text.startswith(("[", "null")):
-        text = f"[{text}]"
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
-
-
-def _word(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return json.dumps(_plain(value), separators=(",", ":"))
-
-
-def _plain(value: Any) -> Any:
-    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 def _place(name: str) -> int:

@@ -3,167 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import json
 import os
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from isthmus.studio.forms import command
-from isthmus.studio.frames import pack
+from isthmus.studio.job import ENDED, Job
 from isthmus.studio.refusal import Refusal, one_sentence
 
 _AT_ONCE, _MOST_WAITING, _MOST_KEPT = 1, 8, 40
 # A line holds a few small pictures at most.
 _LONGEST_LINE = 64 << 20
-_MOST_NOTES = 20
 # What a fit may take to save itself when the server ends.
 _GRACE = 20.0
-_ENDED = ("done", "stopped", "failed")
-# The last epochs from which the time left is guessed.
-_RECENT = 8
-
-
-@dataclass
-class Job:
-    """One fit.
-
-    Parameters
-    ----------
-    number : str
-        Which.
-    run : str
-        Name of its run.
-    model, title : str
-        What is fitted.
-    data : str
-        To what.
-    args : list of str
-        Words after ``isthmus fit MODEL``.
-    folder : Path
-        Of the run.
-    """
-
-    number: str
-    run: str
-    model: str
-    title: str
-    data: str
-    args: list[str]
-    folder: Path
-    state: str = "waiting"
-    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-    seconds: float = 0.0
-    resumed: bool = False
-    saved: bool = False
-    error: str | None = None
-    stage: str = ""
-    n_epochs: int | None = None
-    n_parameters: int | None = None
-    best: dict[str, float] | None = None
-    choices: list[dict[str, str]] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    epochs: list[dict[str, Any]] = field(default_factory=list)
-    frames: dict[str, bytes] = field(default_factory=dict)
-    version: int = 0
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-    _started: float = 0.0
-    _ticks: list[float] = field(default_factory=list)
-
-    def record(self) -> dict[str, Any]:
-        """For JSON: all but the epochs."""
-        last = self.epochs[-1] if self.epochs else {}
-        now = self.seconds if self.state in _ENDED or not self._started else time.monotonic() - self._started
-        return {
-            "id": self.number,
-            "run": self.run,
-            "model": self.model,
-            "title": self.title,
-            "data": self.data,
-            "command": command(self.model, self.args + (["--resume"] if self.resumed else [])),
-            "state": self.state,
-            "created": self.created,
-            "seconds": round(now, 1),
-            "saved": self.saved,
-            "can_resume": self.state in ("stopped", "failed") and (self.folder / "checkpoint").is_dir(),
-            "error": self.error,
-            "stage": self.stage,
-            "epoch": last.get("epoch", 0) if last.get("stage") == self.stage else 0,
-            "n_epochs": self.n_epochs,
-            "n_parameters": self.n_parameters,
-            "seconds_per_epoch": self._pace(),
-            "seconds_left": self._left(last),
-            "best": self.best,
-            "choices": self.choices,
-            "warnings": self.warnings,
-        }
-
-    def take(self, message: dict[str, Any]) -> None:
-        """Learn from what the process says."""
-        event = message.get("event")
-        if event == "begun":
-            self.choices, self.n_parameters = message["choices"], message["n_parameters"]
-            self.state = "running" if self.state == "starting" else self.state
-        elif event == "stage":
-            self.n_epochs, self._ticks = message["n_epochs"], [time.monotonic()]
-        elif event == "epoch":
-            self._epoch(message)
-        elif event == "shown":
-            self.frames[message["of"]] = _frame(message)
-        elif event == "warning" and len(self.warnings) < _MOST_NOTES:
-            self.warnings.append(one_sentence(message["text"], 1000))
-        elif event == "end":
-            self.error, self.saved = message.get("error"), message["saved"]
-            self.state = message["state"]
-        self.tell()
-
-    def begin(self) -> None:
-        """The process starts."""
-        self.state, self.error, self._started = "starting", None, time.monotonic()
-        self.tell()
-
-    def end(self, state: str, error: str | None) -> None:
-        """The process is gone."""
-        if self.state not in _ENDED:
-            self.state, self.error = state, error
-        self.seconds += time.monotonic() - self._started if self._started else 0.0
-        self._started = 0.0
-        self.tell()
-
-    def tell(self) -> None:
-        """Wake everyone who follows."""
-        self.version += 1
-        self.changed.set()
-        self.changed = asyncio.Event()
-
-    def _epoch(self, message: dict[str, Any]) -> None:
-        metrics = message["metrics"]
-        self.stage, self.n_epochs = message["stage"], message["n_epochs"]
-        self.epochs.append({"stage": self.stage, "best": message["best"], **metrics})
-        if message["best"] and not self.stage:
-            self.best = metrics
-        self._ticks = [*self._ticks[-_RECENT:], time.monotonic()]
-
-    def _pace(self) -> float | None:
-        if len(self._ticks) < 2:
-            return None
-        return (self._ticks[-1] - self._ticks[0]) / (len(self._ticks) - 1)
-
-    def _left(self, last: dict[str, Any]) -> float | None:
-        """Seconds to the last epoch of this stage; early stopping may end it sooner."""
-        pace = self._pace()
-        if pace is None or self.n_epochs is None or self.state != "running":
-            return None
-        return max(0.0, (self.n_epochs - last.get("epoch", 0)) * pace)
 
 
 class Jobs:
@@ -197,11 +53,13 @@ class Jobs:
     def get(self, number: str) -> Job:
         """The fit of this number; `Refusal` with 404 if there is none."""
         if number not in self._jobs:
-            raise Refusal(404, f"there is no fit {one_sentence(number, 40)!r}; GET /api/fits lists those that there are")
+            raise Refusal(
+                404, f"there is no fit {one_sentence(number, 40)!r}; GET /api/fits lists those that there are"
+            )
         return self._jobs[number]
 
-    def submit(self, run: str, model: str, title: str, data: str, args: list[str], folder: Path) -> Job:
-        """Start a fit, or let it wait for its turn.
+    def submit(self, run: str, model: str, title: str, data: str, args: list[str], place: tuple[Path, str]) -> Job:
+        """Start a fit, or let it wait for its turn; see `Job`. The place is its folder, and how it is shown.
 
         Raises
         ------
@@ -209,10 +67,11 @@ class Jobs:
             With 409 if a fit that is not over writes this run, or 503 if too many wait.
         """
         self._check_room()
-        if any(job.folder == folder and job.state not in _ENDED for job in self._jobs.values()):
+        folder, shown = place
+        if any(job.folder == folder and job.state not in ENDED for job in self._jobs.values()):
             raise Refusal(409, f"another fit is to become the run {run!r}; choose another name")
         self._count += 1
-        job = Job(str(self._count), run, model, title, data, args, folder)
+        job = Job(str(self._count), run, model, title, data, args, folder, shown)
         self._jobs[job.number] = job
         self._forget()
         self._go_on()
@@ -246,7 +105,7 @@ class Jobs:
         """All that is known of a fit, and then what comes, until it is over."""
         seen, frames = 0, {}
         while True:
-            changed, over = job.changed, job.state in _ENDED
+            changed, over = job.changed, job.state in ENDED
             # A fit that goes on again has the epochs that it had.
             epochs, seen = job.epochs[seen:], len(job.epochs)
             yield {"event": "progress", "fit": self.record(job), "epochs": epochs}
@@ -281,7 +140,7 @@ class Jobs:
         return [job for job in self._jobs.values() if job.state == "waiting"]
 
     def _forget(self) -> None:
-        ended = [job.number for job in self._jobs.values() if job.state in _ENDED]
+        ended = [job.number for job in self._jobs.values() if job.state in ENDED]
         for number in ended[: max(0, len(self._jobs) - _MOST_KEPT)]:
             del self._jobs[number]
 
@@ -318,12 +177,12 @@ class Jobs:
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
         self._processes[job.number] = process
-        assert process.stdin and process.stdout and process.stderr
-        words = [*job.args, *(["--resume"] if job.resumed else [])]
-        spec = {"model": job.model, "args": words, "folder": str(job.folder)}
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
         notes = asyncio.create_task(_last_line(process.stderr))
         with contextlib.suppress(ConnectionError):
-            process.stdin.write(json.dumps(spec).encode() + b"\n")
+            process.stdin.write(json.dumps(job.spec()).encode() + b"\n")
             await process.stdin.drain()
             process.stdin.close()
         if job.state == "stopping":  # it was asked for before there was a process
@@ -355,9 +214,3 @@ async def _last_line(stream: asyncio.StreamReader) -> str:
         last = (last + chunk)[-4096:]
     lines = last.decode("utf-8", "replace").strip().splitlines()
     return one_sentence(lines[-1], 300) if lines else ""
-
-
-def _frame(message: dict[str, Any]) -> bytes:
-    array = np.frombuffer(base64.b64decode(message["data"]), message["dtype"]).reshape(message["shape"])
-    header = {key: message[key] for key in ("of", "rows", "names")}
-    return pack({"event": "shown", "epoch": message.get("epoch"), **header}, shown=array)

@@ -90,15 +90,20 @@ def known_sources(library: Library) -> list[dict[str, Any]]:
     return found
 
 
+def run_root(paths: tuple[Path, ...]) -> Path | None:
+    """The first of the given folders that is not a run itself: new runs go there."""
+    return next((path for path in paths if not (path / PARAMS).is_file()), None)
+
+
 def new_folder(paths: tuple[Path, ...], name: str) -> Path:
-    """Folder for a new run of this name, in the first of the given folders that holds runs.
+    """Folder for a new run of this name, in the first of the given folders that can hold some.
 
     Raises
     ------
     Refusal
         With 422 if it cannot be a name, or 409 if there is something of that name.
     """
-    root = next((path for path in paths if not (path / PARAMS).is_file()), None)
+    root = run_root(paths)
     if root is None:
         raise Refusal(422, "the studio was opened on single runs; open it on a folder, which can take new ones")
     parts = name.split("/")

@@ -18,7 +18,7 @@ from isthmus.studio.context import Studio, studio_of
 from isthmus.studio.jobs import Jobs
 from isthmus.studio.refusal import Refusal, one_sentence, told
 from isthmus.studio.settings import is_loopback
-from isthmus.studio.sources import Descriptions, free_name, known_sources, new_folder
+from isthmus.studio.sources import Descriptions, free_name, known_sources, new_folder, run_root
 
 
 @asynccontextmanager
@@ -77,13 +77,11 @@ async def form(model: str, studio: TheStudio) -> dict[str, Any]:
 
 
 @router.post("/form/{model}")
-async def check(
-    model: str, wishes: Wishes, studio: TheStudio, descriptions: TheDescriptions
-) -> dict[str, Any]:
+async def check(model: str, wishes: Wishes, studio: TheStudio, descriptions: TheDescriptions) -> dict[str, Any]:
     """What is wrong with the options, by their names; what "auto" will choose, and why; and the command line."""
     await studio.work.run(_form, model)
     name = wishes.name or await _suggestion(studio, model, wishes.data)
-    found = await studio.work.run(_checked, model, wishes, name)
+    found = await studio.work.run(_checked, model, wishes, _shown(studio, name))
     errors, problem, outlook, seen = found["errors"], found["problem"], None, None
     if wishes.data and problem is None:
         _may_read(studio)
@@ -117,8 +115,8 @@ async def start(order: Order, studio: TheStudio, jobs: TheJobs) -> dict[str, Any
     title = (await studio.work.run(_form, order.model))["title"]
     name = order.name or await _suggestion(studio, order.model, order.data)
     folder = await asyncio.to_thread(new_folder, studio.library.paths, name)
-    args = await studio.work.run(_args, order, str(folder))
-    return jobs.record(jobs.submit(name, order.model, title, order.data, args, folder))
+    args = await studio.work.run(_args, order)
+    return jobs.record(jobs.submit(name, order.model, title, order.data, args, (folder, _shown(studio, name))))
 
 
 @router.get("/fits")
@@ -195,6 +193,12 @@ async def _suggestion(studio: Studio, model: str, data: str) -> str:
     return await asyncio.to_thread(suggest)
 
 
+def _shown(studio: Studio, name: str) -> str:
+    """Folder of a new run, from where the server was started, with the studio's own folder as the user named it."""
+    root = run_root(studio.settings.paths)
+    return name if root is None else (root / name).as_posix()
+
+
 def _name_problem(studio: Studio, name: str) -> str | None:
     try:
         new_folder(studio.library.paths, name)
@@ -223,18 +227,21 @@ def _form(model: str) -> dict[str, Any]:
         raise Refusal(404, one_sentence(error)) from None
 
 
-def _checked(model: str, wishes: Wishes, name: str) -> dict[str, Any]:
-    from isthmus.studio.forms import build, command, faults, make_form
+def _checked(model: str, wishes: Wishes, out: str) -> dict[str, Any]:
+    from isthmus.studio.filling import build, command, faults
+    from isthmus.studio.forms import make_form
 
     own, data = make_form(model), wishes.data or "digits"
-    result, errors, problem = faults(wishes.values, lambda values: build(own, values, data, name))
-    config, args = result or (None, [data, "--out", name])
-    return {"config": config, "errors": errors, "problem": problem, "command": command(model, args)}
+    result, errors, problem = faults(wishes.values, lambda values: build(own, values, data))
+    config, args = result or (None, [data])
+    line = command(model, [*args, "--out", out])
+    return {"config": config, "errors": errors, "problem": problem, "command": line}
 
 
 def _foreseen(model: str, wishes: Wishes, errors: dict[str, str], seen: Any) -> tuple[Any, dict[str, str], str | None]:
     from isthmus.studio.choices import look_ahead
-    from isthmus.studio.forms import build, faults, make_form
+    from isthmus.studio.filling import build, faults
+    from isthmus.studio.forms import make_form
 
     own = make_form(model)
     sound = {
@@ -245,11 +252,12 @@ def _foreseen(model: str, wishes: Wishes, errors: dict[str, str], seen: Any) -> 
     return faults(sound, lambda values: look_ahead(model, build(own, values, wishes.data)[0], seen))
 
 
-def _args(order: Order, folder: str) -> list[str]:
-    from isthmus.studio.forms import build, faults, make_form
+def _args(order: Order) -> list[str]:
+    from isthmus.studio.filling import build, faults
+    from isthmus.studio.forms import make_form
 
     own = make_form(order.model)
-    result, errors, problem = faults(order.values, lambda values: build(own, values, order.data, folder))
+    result, errors, problem = faults(order.values, lambda values: build(own, values, order.data))
     if errors or problem:
         raise Refusal(422, next(iter(errors.values()), problem or ""))
     return result[1]

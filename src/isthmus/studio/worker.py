@@ -126,13 +126,13 @@ def main() -> int:
     try:
         spec = json.loads(sys.stdin.readline())
         folder = Path(spec["folder"])
-        send({"event": "end", **_outcome(spec, folder, send), "saved": (folder / PARAMS).is_file()})
+        send({"event": "end", **_result(spec, folder, send), "saved": (folder / PARAMS).is_file()})
     except KeyboardInterrupt:
         send({"event": "end", "state": "stopped", "saved": False})
     return 0
 
 
-def _outcome(spec: dict[str, Any], folder: Path, send: Send) -> dict[str, Any]:
+def _result(spec: dict[str, Any], folder: Path, send: Send) -> dict[str, Any]:
     watchers: list[Watcher] = []
 
     def watch(estimator: Any, samples: Samples) -> list[Callback]:

@@ -6,5 +6,7 @@ export const views = [
   { name: "runs", pattern: "runs", nav: "Runs", needs: "runs", load: () => import("isthmus/views/runs.js") },
   { name: "compare", pattern: "compare/:a/:b", needs: "runs", load: () => import("isthmus/views/compare.js") },
   { name: "explore", pattern: "run/:run/explore", tab: "Explore", load: () => import("isthmus/views/explore.js") },
+  { name: "train", pattern: "train", nav: "Train", needs: "train", load: () => import("isthmus/views/train.js") },
+  { name: "train", pattern: "train/:fit", needs: "train", load: () => import("isthmus/views/train_fit.js") },
   { name: "paths", pattern: "run/:run/paths", tab: "Paths", load: () => import("isthmus/views/paths.js") },
 ];

@@ -1,0 +1,74 @@
+/** Losses by epoch: the whole, and every term of it, of training and of validation rows. */
+
+import { el, replace } from "isthmus/parts/dom.js";
+import { short } from "isthmus/parts/numbers.js";
+import { Plot } from "isthmus/parts/plot.js";
+
+/** What terms are, where their names do not say it. */
+const NAMES = {
+  loss: "loss, by which epochs are compared",
+  nll: "nll: −log p(x|z)",
+  kl: "kl: KL(q(z|x) ‖ p(z))",
+};
+
+export class FitCurves {
+  constructor() {
+    this.plots = new Map();
+    this.body = el("div", { class: "fit-curves" }, el("p", { class: "muted" }, "They come with the first epoch."));
+    this.rate = el("p", { class: "small muted number" });
+    this.node = el(
+      "section",
+      { class: "card", "aria-label": "Losses" },
+      el("div", { class: "card-head" }, el("h2", {}, "Losses, in nats per sample"), this.rate),
+      this.body,
+    );
+    this.drawn = -1;
+  }
+
+  /** @param {Object} fit  @param {Object[]} epochs of all its stages */
+  show(fit, epochs) {
+    if (!epochs.length || this.drawn === epochs.length) return;
+    this.drawn = epochs.length;
+    const { stage } = epochs[epochs.length - 1];
+    const mine = epochs.filter((epoch) => epoch.stage === stage);
+    if (this.stage !== stage) {
+      this.stage = stage;
+      this.plots.clear();
+      replace(this.body);
+    }
+    const last = mine[mine.length - 1];
+    this.rate.textContent = `${stage ? `${stage} · ` : ""}learning rate ${short(last.learning_rate)}`;
+    for (const term of termsOf(last)) this.#plot(term).show(linesOf(term, mine));
+  }
+
+  #plot(term) {
+    if (!this.plots.has(term)) {
+      const label = NAMES[term] ?? term.replaceAll("_", " ");
+      const plot = new Plot({ label, height: term === "loss" ? 220 : 150, xName: "epoch" });
+      this.plots.set(term, plot);
+      const wide = term === "loss" ? "fit-curve wide" : "fit-curve";
+      this.body.append(el("div", { class: wide, dataset: { term } }, el("h3", {}, label), plot.node));
+    }
+    return this.plots.get(term);
+  }
+}
+
+/** Names of the costs: the loss first, unless it is the only term. */
+function termsOf(metrics) {
+  const names = Object.keys(metrics)
+    .filter((name) => name.startsWith("train_"))
+    .map((name) => name.slice(6));
+  const terms = names.filter((name) => name !== "loss");
+  const alone = terms.length === 1 && Math.abs(metrics[`train_${terms[0]}`] - metrics.train_loss) < 1e-9 * Math.abs(metrics.train_loss);
+  return alone ? ["loss"] : ["loss", ...terms];
+}
+
+function linesOf(term, epochs) {
+  const x = epochs.map((epoch) => epoch.epoch);
+  const column = (name) => epochs.map((epoch) => epoch[name] ?? NaN);
+  const held = epochs.some((epoch) => `val_${term}` in epoch);
+  return [
+    ...(held ? [{ name: "validation", x, y: column(`val_${term}`) }] : []),
+    { name: "training", x, y: column(`train_${term}`), dashed: held },
+  ];
+}
