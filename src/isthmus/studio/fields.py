@@ -116,10 +116,9 @@ def _typed(text: str, own: Field) -> Any:
         return text
     if own.kind == "texts" and not text.startswith("["):
         return [item.strip() for item in text.split(",")]
-    if own.kind == "numbers" and not text.startswith(("[", "null")):
-        text = f"[{text}]"
+    listed = own.kind == "numbers" and not text.startswith(("[", "null"))
     try:
-        return json.loads(text)
+        return json.loads(f"[{text}]" if listed else text)
     except (ValueError, RecursionError):
         return text
 

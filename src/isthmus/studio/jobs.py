@@ -8,13 +8,14 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from isthmus.studio.job import ENDED, Job
 from isthmus.studio.refusal import Refusal, one_sentence
 
+WORKER = (sys.executable, "-m", "isthmus.studio.worker")
 _AT_ONCE, _MOST_WAITING, _MOST_KEPT = 1, 8, 40
 # A line holds a few small pictures at most.
 _LONGEST_LINE = 64 << 20
@@ -31,10 +32,14 @@ class Jobs:
         How many may run.
     most_waiting : int
         How many may wait; further ones are refused.
+    worker : sequence of str
+        Program that carries out one fit.
     """
 
-    def __init__(self, at_once: int = _AT_ONCE, most_waiting: int = _MOST_WAITING) -> None:
-        self._at_once, self._most_waiting = at_once, most_waiting
+    def __init__(
+        self, at_once: int = _AT_ONCE, most_waiting: int = _MOST_WAITING, worker: Sequence[str] = WORKER
+    ) -> None:
+        self._at_once, self._most_waiting, self._worker = at_once, most_waiting, worker
         self._jobs: dict[str, Job] = {}
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -165,9 +170,7 @@ class Jobs:
 
     async def _attend(self, job: Job) -> None:
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "isthmus.studio.worker",
+            *self._worker,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -44,7 +44,8 @@ export class FitCurves {
   #plot(term) {
     if (!this.plots.has(term)) {
       const label = NAMES[term] ?? term.replaceAll("_", " ");
-      const plot = new Plot({ label, height: term === "loss" ? 220 : 150, xName: "epoch" });
+      const size = term === "loss" ? { width: 640, height: 240 } : { width: 300, height: 150 };
+      const plot = new Plot({ label, ...size, xName: "epoch" });
       this.plots.set(term, plot);
       const wide = term === "loss" ? "fit-curve wide" : "fit-curve";
       this.body.append(el("div", { class: wide, dataset: { term } }, el("h3", {}, label), plot.node));
