@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, WebSocket
+from fastapi import APIRouter, Depends, FastAPI, Request, WebSocket
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocketDisconnect
 
 from isthmus.errors import IsthmusError
+from isthmus.studio.asking import asked
 from isthmus.studio.context import Studio, studio_of
 from isthmus.studio.jobs import Jobs
 from isthmus.studio.refusal import Refusal, one_sentence, told
@@ -63,6 +64,10 @@ class Order(Wishes):
     model: str = Field(max_length=100)
 
 
+def _body(kind: type[BaseModel]) -> dict[str, Any]:
+    return {"requestBody": {"content": {"application/json": {"schema": kind.model_json_schema()}}}}
+
+
 @router.get("/form")
 async def form_list(studio: TheStudio) -> dict[str, Any]:
     """All models, and data that are at hand."""
@@ -76,9 +81,10 @@ async def form(model: str, studio: TheStudio) -> dict[str, Any]:
     return await studio.work.run(_form, model)
 
 
-@router.post("/form/{model}")
-async def check(model: str, wishes: Wishes, studio: TheStudio, descriptions: TheDescriptions) -> dict[str, Any]:
+@router.post("/form/{model}", openapi_extra=_body(Wishes))
+async def check(model: str, request: Request, studio: TheStudio, descriptions: TheDescriptions) -> dict[str, Any]:
     """What is wrong with the options, by their names; what "auto" will choose, and why; and the command line."""
+    wishes = await asked(request, Wishes)
     await studio.work.run(_form, model)
     name = wishes.name or await _suggestion(studio, model, wishes.data)
     found = await studio.work.run(_checked, model, wishes, _shown(studio, name))
@@ -106,9 +112,10 @@ async def check(model: str, wishes: Wishes, studio: TheStudio, descriptions: The
     }
 
 
-@router.post("/fits", status_code=201)
-async def start(order: Order, studio: TheStudio, jobs: TheJobs) -> dict[str, Any]:
+@router.post("/fits", status_code=201, openapi_extra=_body(Order))
+async def start(request: Request, studio: TheStudio, jobs: TheJobs) -> dict[str, Any]:
     """Start a fit in a process of its own; if one is running, it waits for its turn."""
+    order = await asked(request, Order)
     if not order.data:
         raise Refusal(422, "data: say what to fit the model to")
     _may_read(studio)

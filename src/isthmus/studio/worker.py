@@ -22,10 +22,10 @@ from sklearn.utils import check_random_state
 
 from isthmus.commands.fit import fit_and_save, fit_parser, known_model, parse_model_options
 from isthmus.errors import DivergedError, IsthmusError
-from isthmus.explore.pictures import to_rgb
 from isthmus.files import PARAMS
 from isthmus.models.fitting import split_rows, spread
 from isthmus.models.inputs import known_dtype
+from isthmus.studio.shown import shown
 from isthmus.training.callbacks import Callback, Epoch
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 Send = Callable[[dict[str, Any]], bool]
 
 _MOST_SHOWN, _MOST_VALUES = 8, 1 << 21
-_WIDEST_ROW = 256
+_WIDEST_ROW, _WIDEST_PICTURE = 256, 96
 # Reconstructions are not to take more than about a tenth of the time.
 _SHORTEST_WAIT, _SHARE = 0.1, 10.0
 # The server and its sliders go first.
@@ -105,13 +105,11 @@ class Watcher(Callback):
     def _show(self, events: np.ndarray, **what: Any) -> None:
         info = self._estimator.info_
         names = getattr(self._estimator, "feature_names_in_", None)
-        if info.is_picture:
-            shown = np.round(255 * to_rgb(events, *info.display_range)).astype(np.uint8)
-        else:
-            shown = events[:, :_WIDEST_ROW].astype(np.float32)
-        data = base64.b64encode(np.ascontiguousarray(shown).tobytes()).decode()
+        step = max(1, max(info.shape[:2]) // _WIDEST_PICTURE)
+        pieces = shown(events, info)[:, ::step, ::step] if info.is_picture else shown(events, info)[:, :_WIDEST_ROW]
+        data = base64.b64encode(np.ascontiguousarray(pieces).tobytes()).decode()
         listed = None if names is None or info.is_picture else [str(name) for name in names[:_WIDEST_ROW]]
-        form = {"shape": shown.shape, "dtype": shown.dtype.name, "data": data}
+        form = {"shape": pieces.shape, "dtype": pieces.dtype.name, "data": data}
         self._send({"event": "shown", **what, "rows": self._rows.tolist(), "names": listed, **form})
 
 
