@@ -101,7 +101,7 @@ def _options(parser: Parser) -> Iterator[Any]:
 def _model_field(action: Any, cls: Any) -> Field:
     head, _, tail = action.dest.rpartition(".")
     limits = (Trainer if head == "trainer" else cls)._parameter_constraints.get(tail, ())
-    group = "training" if head == "trainer" or tail in _TRAINING else "data" if tail in _DATA else "model"
+    group = "training" if head == "trainer" or tail in (*_TRAINING, "report") else "data" if tail in _DATA else "model"
     folded = tail in _FOLDED or (group == "data") or (group == "training" and tail not in _TRAINING)
     return _field(action, limits, group=group, folded=folded and tail != "target")
 

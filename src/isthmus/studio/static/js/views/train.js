@@ -175,6 +175,7 @@ class TrainView {
     this.name.placeholder = found.name;
     this.nameError.textContent = errors.name ?? "";
     this.nameError.hidden = !errors.name;
+    if (errors.data) this.outlook.forget("These data cannot be used.");
     this.outlook.show(found);
     this.command.show(found.command);
     this.errors = errors;

@@ -3,6 +3,7 @@
 import { el, replace } from "isthmus/parts/dom.js";
 import { short } from "isthmus/parts/numbers.js";
 import { Plot } from "isthmus/parts/plot.js";
+import { isOver } from "isthmus/views/train_follow.js";
 
 /** What terms are, where their names do not say it. */
 const NAMES = {
@@ -27,6 +28,7 @@ export class FitCurves {
 
   /** @param {Object} fit  @param {Object[]} epochs of all its stages */
   show(fit, epochs) {
+    this.node.hidden = !epochs.length && isOver(fit);
     if (!epochs.length || this.drawn === epochs.length) return;
     this.drawn = epochs.length;
     const { stage } = epochs[epochs.length - 1];
@@ -44,7 +46,8 @@ export class FitCurves {
   #plot(term) {
     if (!this.plots.has(term)) {
       const label = NAMES[term] ?? term.replaceAll("_", " ");
-      const size = term === "loss" ? { width: 640, height: 240 } : { width: 300, height: 150 };
+      const room = this.body.clientWidth || 640;
+      const size = term === "loss" ? { width: room, height: 240 } : { width: Math.min(room, 300), height: 150 };
       const plot = new Plot({ label, ...size, xName: "epoch" });
       this.plots.set(term, plot);
       const wide = term === "loss" ? "fit-curve wide" : "fit-curve";

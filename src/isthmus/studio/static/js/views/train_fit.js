@@ -56,7 +56,7 @@ class FitView {
       el(
         "div",
         { class: "fit-columns" },
-        el("div", { class: "fit-column" }, this.curves.node),
+        this.curves.node,
         el("div", { class: "fit-column" }, this.samples.node, this.choices, this.command.node),
       ),
       this.speaker.node,
