@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import IO, TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -96,7 +96,7 @@ def read_picture(path: Path, *, resize: Size | None = None, grey: bool = False) 
     DataSourceError
         If the file cannot be read as a picture.
     """
-    with _quiet():
+    with quiet():
         return Samples(_decode(path, resize, grey)[None], path.name)
 
 
@@ -143,7 +143,7 @@ def read_folder(
     name = path.name or str(path)
     decode = partial(_decode, resize=resize, grey=grey)
     look = partial(_look, resize=resize, grey=grey)
-    with _quiet(), ThreadPoolExecutor(n_threads()) as pool:
+    with quiet(), ThreadPoolExecutor(n_threads()) as pool:
         try:
             if len(files) * math.prod(look(files[0])) > memory_limit * 2**30:
                 shape = _common_shape(list(pool.map(look, files)), lambda i: str(files[i].relative_to(path)))
@@ -261,12 +261,12 @@ def _common_shape(shapes: list[tuple[int, ...]], name: Callable[[int], str]) -> 
 
 
 def _decode(path: Path, resize: Size | None, grey: bool) -> np.ndarray:
-    return _with_picture(path, partial(to_array, resize=resize, grey=grey))
+    return with_picture(path, partial(to_array, resize=resize, grey=grey))
 
 
 def _look(path: Path, resize: Size | None, grey: bool) -> tuple[int, ...]:
     """Shape of what `_decode` gives, from the header of the file."""
-    return _with_picture(path, partial(_shape_of, resize=resize, grey=grey))
+    return with_picture(path, partial(_shape_of, resize=resize, grey=grey))
 
 
 def _shape_of(picture: Image, *, resize: Size | None, grey: bool) -> tuple[int, ...]:
@@ -280,29 +280,48 @@ def _shape_of(picture: Image, *, resize: Size | None, grey: bool) -> tuple[int, 
     return *(resize or (height, width)), *(() if colourless else (3,))
 
 
-def _with_picture(path: Path, function: Callable[[Image], T]) -> T:
+def with_picture(source: Path | IO[bytes], function: Callable[[Image], T], name: str = "") -> T:
+    """Open a picture, from a file or from memory, and return what a function makes of it.
+
+    Parameters
+    ----------
+    source : Path or file
+        Only the header has been read when the function is called.
+    function : callable
+        Takes a Pillow image.
+    name : str
+        What to call the picture in messages; by default its path.
+
+    Raises
+    ------
+    DataSourceError
+        If it is not a picture, is damaged, or has more pixels than Pillow takes to be harmless.
+    DataError
+        As the function raises it, with the name in front.
+    """
     from PIL import Image
 
+    name = name or str(source)
     try:
-        with Image.open(path, formats=_FORMATS) as picture:
+        with Image.open(source, formats=_FORMATS) as picture:
             return function(picture)
     except DataError as error:
-        raise DataError(f"{path}: {error}") from error
+        raise DataError(f"{name}: {error}") from error
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise DataSourceError(
-            f"{path} has more pixels than Pillow's limit against decompression bombs "
+            f"{name} has more pixels than Pillow's limit against decompression bombs "
             f"({Image.MAX_IMAGE_PIXELS}): "
             "make it smaller first."
         ) from error
     except Image.UnidentifiedImageError as error:
-        raise DataSourceError(f"{path} is not a picture in one of the formats {', '.join(_FORMATS)}.") from error
+        raise DataSourceError(f"{name} is not a picture in one of the formats {', '.join(_FORMATS)}.") from error
     # On damaged files Pillow's decoders raise almost anything: OSError, SyntaxError, struct.error ...
     except Exception as error:
-        raise DataSourceError(f"{path} is damaged or cut short: {one_line(error)}.") from error
+        raise DataSourceError(f"{name} is damaged or cut short: {one_line(error)}.") from error
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Make Pillow's warning about decompression bombs an error, and silence its other warnings."""
     from PIL import Image
 

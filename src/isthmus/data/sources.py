@@ -282,7 +282,7 @@ def _read_npz(path: Path, array: str | None, label: str | None) -> Samples:
     try:
         with zipfile.ZipFile(path) as archive:
             members = {i.filename.removesuffix(".npy"): i for i in archive.infolist() if i.filename.endswith(".npy")}
-            headers = {key: _member_header(archive, member, path) for key, member in members.items()}
+            headers = {key: member_header(archive, member, path) for key, member in members.items()}
             chosen = _choose(path, headers, array, label)
             labels = _labels_of(path, headers, chosen, label)
             _check(headers[chosen][0], headers[chosen][2], f"{path.name}:{chosen}")
@@ -296,7 +296,8 @@ def _read_npz(path: Path, array: str | None, label: str | None) -> Samples:
     return Samples(X, path.name if array is None else f"{path.name}:{chosen}", y=y)
 
 
-def _member_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> Header:
+def member_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path | str) -> Header:
+    """What an array in an archive declares, once it is found to be what it holds."""
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise DataSourceError(f"{path} is packed in a way that NumPy does not use: save it with numpy.savez.")
     with archive.open(member) as handle:

@@ -127,7 +127,7 @@ def read_csv(path: Path, *, label: str | None = None, columns: Sequence[str] | N
     names, has_index, lines = [], False, 0
     try:
         with path.open(encoding="utf-8-sig", newline="") as handle:
-            names, has_index, lines = _header(handle, separator, path)
+            names, has_index, lines = read_header(handle, separator, str(path))
             with warnings.catch_warnings():
                 # pandas only warns when it cuts off cells for which there is no name.
                 warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -282,22 +282,23 @@ def _labels(column: nw.Series[Any], label: str, source: str) -> np.ndarray:
     return np.asarray([str(value) for value in column.to_list()])
 
 
-def _header(handle: IO[str], separator: str, path: Path) -> tuple[list[str], bool, int]:
+def read_header(handle: IO[str], separator: str, source: str) -> tuple[list[str], bool, int]:
     """Return the column names, whether the first may be an index, and the number of lines they take."""
     rows = csv.reader(handle, delimiter=separator, skipinitialspace=True)
     first = [cell.strip() for cell in next((row for row in rows if row), [])]
     if not first:
-        raise DataError(f"{path} is empty: it has no rows of data.")
+        raise DataError(f"{source} is empty: it has no rows of data.")
     if _is_data(first):
         handle.seek(0)
         return [f"x{j}" for j in range(len(first))], False, 0
     if len(first) == 1 and separator == "," and ";" in first[0]:
         raise DataSourceError(
-            f"{path} seems to be separated by semicolons: save it with commas between the cells and points in numbers."
+            f"{source} seems to be separated by semicolons: save it with commas between the cells and points in "
+            "numbers."
         )
     has_index = first[0] == ""
     names = [cell or f"unnamed_{j}" for j, cell in enumerate(first)]
-    _refuse_duplicates(names, path.name)
+    _refuse_duplicates(names, source)
     return names, has_index, rows.line_num
 
 

@@ -29,6 +29,7 @@ ROUTERS = (
     "isthmus.studio.live:router",
     "isthmus.studio.model_api:router",
     "isthmus.studio.train_api:router",
+    "isthmus.studio.lab_api:router",
 )
 """Where the routes are, "module:attribute", in the order in which they are listed."""
 

@@ -9,4 +9,11 @@ export const views = [
   { name: "train", pattern: "train", nav: "Train", needs: "train", load: () => import("isthmus/views/train.js") },
   { name: "train", pattern: "train/:fit", needs: "train", load: () => import("isthmus/views/train_fit.js") },
   { name: "paths", pattern: "run/:run/paths", tab: "Paths", load: () => import("isthmus/views/paths.js") },
+  {
+    name: "lab",
+    pattern: "run/:run/lab",
+    tab: "Reconstruct",
+    needs: "lab",
+    load: () => import("isthmus/views/lab.js"),
+  },
 ];
