@@ -107,6 +107,8 @@ class Job:
         if event == "begun":
             self.choices, self.n_parameters = message["choices"], message["n_parameters"]
             self.state = "running" if self.state == "starting" else self.state
+        elif event == "trained":
+            self.state = "saving" if self.state == "running" else self.state
         elif event == "stage":
             self.n_epochs, self._ticks = message["n_epochs"], [time.monotonic()]
         elif event == "epoch":

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request, WebSocket
@@ -121,7 +122,7 @@ async def start(request: Request, studio: TheStudio, jobs: TheJobs) -> dict[str,
     _may_read(studio)
     title = (await studio.work.run(_form, order.model))["title"]
     name = order.name or await _suggestion(studio, order.model, order.data)
-    folder = await asyncio.to_thread(new_folder, studio.library.paths, name)
+    folder = await asyncio.to_thread(_folder, studio, name)
     args = await studio.work.run(_args, order)
     return jobs.record(jobs.submit(name, order.model, title, order.data, args, (folder, _shown(studio, name))))
 
@@ -206,9 +207,17 @@ def _shown(studio: Studio, name: str) -> str:
     return name if root is None else (root / name).as_posix()
 
 
+def _folder(studio: Studio, name: str) -> Path:
+    """Folder of a new run; `Refusal` if it cannot have this name."""
+    folder = new_folder(studio.library.paths, name)
+    if any(run.name == name for run in studio.library.list()):
+        raise Refusal(409, f"there is a run of the name {name!r} already; choose another name")
+    return folder
+
+
 def _name_problem(studio: Studio, name: str) -> str | None:
     try:
-        new_folder(studio.library.paths, name)
+        _folder(studio, name)
     except (Refusal, IsthmusError) as error:
         return told(error)[1]
     return None

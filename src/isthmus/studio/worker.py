@@ -87,6 +87,7 @@ class Watcher(Callback):
         """Show what the kept weights make of the samples."""
         if self._module is not None:
             self._reconstruct(0)
+            self._send({"event": "trained"})
 
     def finish(self) -> None:
         """The same for a model that was solved in closed form, so that it had no epochs."""

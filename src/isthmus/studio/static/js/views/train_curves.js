@@ -1,7 +1,7 @@
 /** Losses by epoch: the whole, and every term of it, of training and of validation rows. */
 
 import { el, replace } from "isthmus/parts/dom.js";
-import { short } from "isthmus/parts/numbers.js";
+import { count, short } from "isthmus/parts/numbers.js";
 import { Plot } from "isthmus/parts/plot.js";
 import { isOver } from "isthmus/views/train_follow.js";
 
@@ -40,7 +40,14 @@ export class FitCurves {
     }
     const last = mine[mine.length - 1];
     this.rate.textContent = `${stage ? `${stage} · ` : ""}learning rate ${short(last.learning_rate)}`;
-    for (const term of termsOf(last)) this.#plot(term).show(linesOf(term, mine));
+    for (const term of termsOf(last)) this.#draw(term, mine);
+  }
+
+  #draw(term, epochs) {
+    const plot = this.#plot(term);
+    const from = firstShown(epochs.map((epoch) => epoch[`train_${term}`]));
+    plot.show(linesOf(term, epochs.slice(from)));
+    plot.node.nextElementSibling.textContent = from ? `The first ${count(from, "epoch")} would hide the rest.` : "";
   }
 
   #plot(term) {
@@ -51,10 +58,23 @@ export class FitCurves {
       const plot = new Plot({ label, ...size, xName: "epoch" });
       this.plots.set(term, plot);
       const wide = term === "loss" ? "fit-curve wide" : "fit-curve";
-      this.body.append(el("div", { class: wide, dataset: { term } }, el("h3", {}, label), plot.node));
+      this.body.append(el("div", { class: wide, dataset: { term } }, el("h3", {}, label), plot.node, el("p", { class: "small muted" })));
     }
     return this.plots.get(term);
   }
+}
+
+/**
+ * How many of the first epochs to leave out: at most a tenth, if with them the rest would be a flat line.
+ * @param {number[]} values
+ */
+export function firstShown(values) {
+  const most = Math.floor(values.length / 10);
+  const span = (part) => Math.max(...part) - Math.min(...part);
+  const rest = span(values.slice(most));
+  let from = 0;
+  while (from < most && span(values.slice(from)) > 4 * rest) from += 1;
+  return from;
 }
 
 /** Names of the costs: the loss first, unless it is the only term. */

@@ -108,7 +108,7 @@ class FitView {
     const found = [];
     if (!isOver(fit)) {
       const name = fit.state === "waiting" ? "Take out of the queue" : "Stop and keep the best";
-      found.push(button(name, { disabled: fit.state === "stopping", onclick: () => this.#post("stop") }));
+      found.push(button(name, { disabled: ["stopping", "saving"].includes(fit.state), onclick: () => this.#post("stop") }));
     }
     if (fit.can_resume) found.push(button("Go on", { icon: "play", onclick: () => this.#post("resume") }));
     if (fit.saved && isOver(fit)) {
@@ -138,7 +138,7 @@ function numbersOf(fit) {
     found.push(["best epoch", String(fit.best.epoch)]);
   }
   if (fit.seconds_per_epoch) found.push(["per epoch", duration(fit.seconds_per_epoch)]);
-  if (fit.seconds_left !== null && !isOver(fit)) found.push(["left at most", duration(fit.seconds_left)]);
+  if (fit.seconds_left !== null) found.push(["left at most", duration(fit.seconds_left)]);
   if (fit.seconds) found.push(["so far", duration(fit.seconds)]);
   return found.map(([name, value]) => [isOver(fit) && name === "so far" ? "took" : name, value]);
 }
@@ -148,6 +148,7 @@ function notesOf(fit) {
   if (fit.error) found.push(el("p", { class: "fit-error", role: "alert" }, fit.error));
   if (fit.state === "waiting") found.push(el("p", { class: "muted" }, "It starts when the fits before it are over."));
   if (fit.state === "starting") found.push(el("p", { class: "muted" }, "Reading the data and laying out the model."));
+  if (fit.state === "saving") found.push(el("p", { class: "muted" }, "Saving the model and writing its report."));
   if (fit.state === "stopping") found.push(el("p", { class: "muted" }, "The step under way is finished, and the best model saved."));
   if (fit.state === "stopped" && fit.saved) {
     const kept = fit.best ? `Stopped; the best model so far, of epoch ${fit.best.epoch}, is kept.` : "Stopped within the first epoch; the model is kept as it was then.";

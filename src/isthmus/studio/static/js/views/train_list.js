@@ -11,6 +11,7 @@ const STATES = {
   waiting: "waiting",
   starting: "starting",
   running: "running",
+  saving: "saving",
   stopping: "stopping",
   done: "finished",
   stopped: "stopped",
