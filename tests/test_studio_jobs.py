@@ -129,10 +129,11 @@ def test_a_fit_of_the_studio_is_that_of_the_command(data, tmp_path, capsys):
     values = {**QUICK, "beta": 2}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", IsthmusWarning)
-        assert carry_out("vae", data, tmp_path / "a", values, said) == {"state": "done"}
+        assert carry_out("vae", data, tmp_path / "a", values, said)["state"] == "done"
         _, args = build(make_form("vae"), values, data)
         assert main(["fit", "vae", *args, "--out", str(tmp_path / "b"), "--quiet"]) == 0
     X = np.load(data)
+    assert [message["event"] for message in said][-1] == "trained"
     mine, theirs = isthmus.load(tmp_path / "a"), isthmus.load(tmp_path / "b")
     assert mine.transform(X).tobytes() == theirs.transform(X).tobytes()
     losses = [message["metrics"]["val_loss"] for message in said if message["event"] == "epoch"]
@@ -175,6 +176,24 @@ def test_pictures_are_shown_as_bytes_and_a_closed_form_has_them_too(tmp_path):
     assert (last["of"], last["dtype"], last["shape"]) == ("model", "uint8", first["shape"])
 
 
+def test_a_denoiser_is_shown_what_it_gets_to_see(tmp_path):
+    said = []
+    values = {**QUICK, "max_epochs": 1, "network": "mlp", "noise": 1.0}
+    assert carry_out("denoising", "faces:n=40,size=16", tmp_path / "a", values, said)["state"] == "done"
+    shown = [message for message in said if message["event"] == "shown"]
+    assert [message["of"] for message in shown[:3]] == ["data", "noisy", "model"]
+    sample, noisy = (array(message).astype(float) for message in shown[:2])
+    rows = load("faces:n=40,size=16").X
+    assert 0.5 < np.std(noisy - sample) / rows.std() < 1.1  # as asked, less what is clipped to be shown
+    assert array(shown[2]).shape == noisy.shape
+
+
+def test_key_figures_are_those_of_the_run(data, tmp_path):
+    end = carry_out("linear", data, tmp_path / "a", {"latent_dim": 2, "report": False}, [])
+    run = isthmus.load(tmp_path / "a")
+    assert end["figures"] == {"latent_dim": run.latent_dim_, "active_units": run.active_units_}
+
+
 def test_stages_are_told_apart(data, tmp_path):
     said = []
     carry_out("stacked", data, tmp_path / "a", {**QUICK, "max_epochs": 2, "widths": [4]}, said)
@@ -200,7 +219,8 @@ def test_warnings_and_errors_are_told_in_one_line(data, tmp_path):
     assert "none.npy" in failed["error"]
     assert "\n" not in failed["error"]
     burst = carry_out("autoencoder", data, tmp_path / "c", {**QUICK, "trainer.learning_rate": 1e30}, said)
-    assert (burst["state"], burst["diverged"]) == ("failed", True)
+    assert burst["state"] == "failed"
+    assert "Try a smaller learning rate" in burst["error"]
     assert isthmus.load(tmp_path / "c")
 
 
@@ -213,7 +233,7 @@ def test_when_nobody_listens_any_more_the_best_is_kept(data, tmp_path):
 
     _, args = build(make_form("autoencoder"), {**QUICK, "max_epochs": 50}, data)
     spec = {"model": "autoencoder", "args": [*args, "--out", str(tmp_path / "a")]}
-    assert worker._result(spec, tmp_path / "a", send) == {"state": "done"}
+    assert worker._result(spec, tmp_path / "a", send)["state"] == "done"
     assert len(isthmus.load(tmp_path / "a").history_["epoch"]) == 2
 
 

@@ -63,6 +63,7 @@ class Job:
     n_epochs: int | None = None
     n_parameters: int | None = None
     best: dict[str, float] | None = None
+    figures: dict[str, int] = field(default_factory=dict)
     choices: list[dict[str, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     epochs: list[dict[str, Any]] = field(default_factory=list)
@@ -97,6 +98,7 @@ class Job:
             "seconds_per_epoch": self._pace(),
             "seconds_left": self._left(last),
             "best": self.best,
+            "figures": self.figures,
             "choices": self.choices,
             "warnings": self.warnings,
         }
@@ -120,6 +122,7 @@ class Job:
         elif event == "end":
             # It is over once the process is gone, and its place is free.
             self._outcome, self.saved = (message["state"], message.get("error")), message["saved"]
+            self.figures = message.get("figures", {})
             return
         self.tell()
 

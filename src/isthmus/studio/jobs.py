@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
 import sys
@@ -14,6 +15,8 @@ from typing import Any
 
 from isthmus.studio.job import ENDED, Job
 from isthmus.studio.refusal import Refusal, one_sentence
+
+_log = logging.getLogger("uvicorn.error")
 
 WORKER = (sys.executable, "-m", "isthmus.studio.worker")
 _AT_ONCE, _MOST_WAITING, _MOST_KEPT = 1, 8, 40
@@ -125,6 +128,8 @@ class Jobs:
     async def close(self) -> None:
         """Stop all fits, as Ctrl-C does, and wait until they have saved themselves."""
         self._closing = True
+        if self._tasks:
+            _log.warning("isthmus studio: a fit is being stopped; its best model so far is saved")
         for job in list(self._jobs.values()):
             self.stop(job.number)
         tasks = list(self._tasks.values())

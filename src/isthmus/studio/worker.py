@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from sklearn.utils import check_random_state
 
 from isthmus.commands.fit import fit_and_save, fit_parser, known_model, parse_model_options
@@ -56,7 +57,7 @@ class Watcher(Callback):
     """
 
     def __init__(self, send: Send, estimator: Any, samples: Samples) -> None:
-        self._send, self._estimator, self._samples = send, estimator, samples
+        self._send, self.estimator = send, estimator
         rows = _shown_rows(estimator, samples)
         events = known_dtype(np.asarray(samples.X[rows]))
         self._events = events if estimator.image_shape is None else events.reshape(-1, *estimator.image_shape)
@@ -66,9 +67,12 @@ class Watcher(Callback):
     def on_fit_start(self, params: dict[str, Any], n_epochs: int) -> None:
         if not self._told:
             self._told = True
-            choices = [{"name": name, **vars(choice)} for name, choice in self._estimator.choices_.items()]
-            self._send({"event": "begun", "choices": choices, "n_parameters": self._estimator.n_parameters_})
+            choices = [{"name": name, **vars(choice)} for name, choice in self.estimator.choices_.items()]
+            self._send({"event": "begun", "choices": choices, "n_parameters": self.estimator.n_parameters_})
             self._show(self._events, of="data")
+            if (noisy := _corrupted(self.estimator, self._events)) is not None:
+                self._events = noisy
+                self._show(noisy, of="noisy")
         self._send({"event": "stage", "n_epochs": n_epochs})
 
     def on_epoch_end(self, epoch: Epoch) -> bool:
@@ -91,21 +95,21 @@ class Watcher(Callback):
 
     def finish(self) -> None:
         """The same for a model that was solved in closed form, so that it had no epochs."""
-        if self._module is None and hasattr(self._estimator, "module_"):
+        if self._module is None and hasattr(self.estimator, "module_"):
             self._show(self._events, of="data")
-            self._module = self._estimator.module_
+            self._module = self.estimator.module_
             self._reconstruct(0)
 
     def _reconstruct(self, epoch: int) -> None:
         from isthmus.engines.engine import engine_of
         from isthmus.models.inference import rebuild
 
-        module: Composed = self._module or self._estimator.module_
+        module: Composed = self._module or self.estimator.module_
         self._show(rebuild(engine_of(module), self._events), of="model", epoch=epoch)
 
     def _show(self, events: np.ndarray, **what: Any) -> None:
-        info = self._estimator.info_
-        names = getattr(self._estimator, "feature_names_in_", None)
+        info = self.estimator.info_
+        names = getattr(self.estimator, "feature_names_in_", None)
         step = max(1, max(info.shape[:2]) // _WIDEST_PICTURE)
         pieces = shown(events, info)[:, ::step, ::step] if info.is_picture else shown(events, info)[:, :_WIDEST_ROW]
         data = base64.b64encode(np.ascontiguousarray(pieces).tobytes()).decode()
@@ -148,9 +152,9 @@ def _result(spec: dict[str, Any], folder: Path, send: Send) -> dict[str, Any]:
         config = parse_model_options(fit_parser(cls), [*spec["args"], "--quiet"])
         fit_and_save(cls, config, watch, tell)
     except KeyboardInterrupt:
-        return {"state": "stopped"}
+        return {"state": "stopped", "figures": _figures(watchers)}
     except DivergedError as error:
-        return {"state": "failed", "error": _line(error), "diverged": True}
+        return {"state": "failed", "error": _line(error), "figures": _figures(watchers)}
     except IsthmusError as error:
         return {"state": "failed", "error": _line(error)}
     except MemoryError:
@@ -159,7 +163,13 @@ def _result(spec: dict[str, Any], folder: Path, send: Send) -> dict[str, Any]:
         return {"state": "failed", "error": f"{type(error).__name__}: {_line(error)}"}
     for watcher in watchers:
         watcher.finish()
-    return {"state": "done"}
+    return {"state": "done", "figures": _figures(watchers)}
+
+
+def _figures(watchers: list[Watcher]) -> dict[str, int]:
+    """Key figures of what was fitted, if it came so far."""
+    found = vars(watchers[0].estimator) if watchers else {}
+    return {name: int(found[f"{name}_"]) for name in ("latent_dim", "active_units") if f"{name}_" in found}
 
 
 def _line(error: BaseException) -> str:
@@ -181,6 +191,23 @@ def _speaker() -> Send:
         return True
 
     return send
+
+
+def _corrupted(estimator: Any, events: np.ndarray) -> np.ndarray | None:
+    """What a denoiser gets to see of samples, which it is to restore; None for other models.
+
+    Those that learn from noisy data alone, or from pairs, get the samples as they come.
+    """
+    from isthmus.corruptions import BlindSpot, NeighbourPairs, NoCorruption
+    from isthmus.models.denoiser import Denoiser
+    from isthmus.training.runtime import random_numbers
+
+    module: Composed = estimator.module_
+    if not isinstance(estimator, Denoiser) or isinstance(module.corruption, BlindSpot | NeighbourPairs | NoCorruption):
+        return None
+    where = module.scaling.shift.device
+    with random_numbers(0, where), torch.no_grad():
+        return module.corruption(module.real(torch.tensor(events, device=where)))[0].cpu().numpy()
 
 
 def _shown_rows(estimator: Any, samples: Samples) -> np.ndarray:

@@ -137,6 +137,8 @@ function numbersOf(fit) {
     found.push([fit.best.val_loss === undefined ? "best training loss" : "best validation loss", `${short(loss)} nats`]);
     found.push(["best epoch", String(fit.best.epoch)]);
   }
+  const { active_units: active, latent_dim: width } = fit.figures;
+  if (active !== undefined) found.push(["active latents", `${active} of ${width}`]);
   if (fit.seconds_per_epoch) found.push(["per epoch", duration(fit.seconds_per_epoch)]);
   if (fit.seconds_left !== null) found.push(["left at most", duration(fit.seconds_left)]);
   if (fit.seconds) found.push(["so far", duration(fit.seconds)]);

@@ -28,6 +28,10 @@ export class ShownSamples {
       this.#layOut(shown, header);
       return;
     }
+    if (header.of === "noisy") {
+      this.noisy?.(shown);
+      return;
+    }
     this.made?.(shown);
     this.when.textContent = header.epoch ? `after epoch ${header.epoch}` : "of the model that is kept";
   }
@@ -40,23 +44,35 @@ export class ShownSamples {
   #pictures(shown, { rows }) {
     const pairs = shown.map((picture, i) => {
       const sample = new Picture({ label: `Sample ${rows[i]}` });
+      const noisy = new Picture({ label: `Sample ${rows[i]} with noise, as the model gets it` });
       const model = new Picture({ label: `Sample ${rows[i]} as the model gives it back` });
       sample.show(picture);
-      return { sample, model };
+      return { sample, noisy, model };
     });
+    const line = (name, hidden) => [
+      el("span", { class: "small muted fit-row-name", hidden }, name),
+      pairs.map((pair) => {
+        pair[name].node.hidden = hidden;
+        return pair[name].node;
+      }),
+    ];
+    const noise = line("noisy", true);
     replace(
       this.body,
       el(
         "div",
         { class: "fit-pictures" },
-        el("span", { class: "small muted fit-row-name" }, "sample"),
-        pairs.map(({ sample }) => sample.node),
-        el("span", { class: "small muted fit-row-name" }, "model"),
-        pairs.map(({ model }) => model.node),
+        line("sample", false),
+        noise,
+        line("model", false),
       ),
     );
     this.body.style.setProperty("--columns", pairs.length);
     this.made = (made) => made.forEach((picture, i) => pairs[i]?.model.show(picture));
+    this.noisy = (noisy) => {
+      for (const node of noise.flat()) node.hidden = false;
+      noisy.forEach((picture, i) => pairs[i]?.noisy.show(picture));
+    };
   }
 
   #bars(shown, { rows, names }) {
