@@ -1,7 +1,7 @@
 /** Losses by epoch: the whole, and every term of it, of training and of validation rows. */
 
 import { el, replace } from "isthmus/parts/dom.js";
-import { count, short } from "isthmus/parts/numbers.js";
+import { count } from "isthmus/parts/numbers.js";
 import { Plot } from "isthmus/parts/plot.js";
 import { isOver } from "isthmus/views/train_follow.js";
 
@@ -39,7 +39,7 @@ export class FitCurves {
       replace(this.body);
     }
     const last = mine[mine.length - 1];
-    this.rate.textContent = `${stage ? `${stage} · ` : ""}learning rate ${short(last.learning_rate)}`;
+    this.rate.textContent = `${stage ? `${stage} · ` : ""}learning rate ${Number(last.learning_rate.toPrecision(2))}`;
     for (const term of termsOf(last)) this.#draw(term, mine);
   }
 

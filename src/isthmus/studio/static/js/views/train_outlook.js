@@ -77,7 +77,14 @@ export function commandCard() {
     el("div", { class: "card-head" }, el("h2", {}, "The same in a terminal"), copy),
     el("pre", { class: "command-box", tabindex: "0" }, code),
   );
-  return { node, show: (text) => (code.textContent = text) };
+  return {
+    node,
+    show(text) {
+      // Lines break between words only, and what is copied is the text as it is.
+      const words = text.split(" ").flatMap((word) => [el("span", { class: "command-word" }, word), " "]);
+      replace(code, words.slice(0, -1));
+    },
+  };
 }
 
 async function copied(code) {
