@@ -24,6 +24,7 @@ from isthmus.studio.work import Work
 
 ROUTERS = (
     "isthmus.studio.pages:router",
+    "isthmus.studio.docs_page:router",
     "isthmus.studio.runs_api:router",
     "isthmus.studio.paths_api:router",
     "isthmus.studio.live:router",
@@ -63,6 +64,7 @@ def create_app(settings: Settings, *, warm_up: Callable[[], None] | None = None)
         description="Trained autoencoders over HTTP: encode, decode, reconstruct, sample and score.",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         lifespan=lifespan,
     )
     app.state.studio = studio
