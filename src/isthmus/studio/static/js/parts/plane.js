@@ -1,4 +1,6 @@
-/** The plane of a map in the space of the codes: from places to codes, and from codes to the nearest place. */
+/**
+ * The plane of a map in the space of the codes: from places to codes, and from codes to the nearest place.
+ */
 
 /**
  * @param {{origin: number[], across: number[], up: number[]}} plane

@@ -37,7 +37,8 @@ class Explorer {
       },
       (error) => this.fail(error),
     );
-    this.condition = info.conditions?.find((name) => String(name) === state.get("class")) ?? info.conditions?.[0];
+    this.condition =
+      info.conditions?.find((name) => String(name) === state.get("class")) ?? info.conditions?.[0];
     this.live = liveRegion();
     this.#build(root);
   }
@@ -50,7 +51,13 @@ class Explorer {
       info,
       samples,
       condition: this.condition,
-      actions: { classOf: (name) => this.decodeClass(name), undo: () => this.undo(), reset: () => this.reset(), draw: () => this.draw(), select },
+      actions: {
+        classOf: (name) => this.decodeClass(name),
+        undo: () => this.undo(),
+        reset: () => this.reset(),
+        draw: () => this.draw(),
+        select,
+      },
     });
     this.sliders = new SlidersPanel({ info, position });
     this.panel = new MapPanel({
@@ -81,7 +88,8 @@ class Explorer {
     const row = Number(this.state.get("row") ?? NaN);
     const kept = this.state.get("z");
     this.shown.select(null, null);
-    if (this.info.has.data && Number.isInteger(row) && row >= 0 && row < this.info.n_rows) await this.select(row, { stay: Boolean(kept) });
+    if (this.info.has.data && Number.isInteger(row) && row >= 0 && row < this.info.n_rows)
+      await this.select(row, { stay: Boolean(kept) });
     this.position.past = [];
     const chosen = this.state.getJSON("chosen");
     if (Array.isArray(chosen) && this.info.has.data) await this.choose(chosen);
@@ -100,7 +108,10 @@ class Explorer {
   /** Select a sample and move to its code; `stay` selects without moving. */
   async select(row, { stay = false } = {}) {
     try {
-      const [sample, known] = await Promise.all([this.samples.one(row), this.backend.posterior(this.info.name, row)]);
+      const [sample, known] = await Promise.all([
+        this.samples.one(row),
+        this.backend.posterior(this.info.name, row),
+      ]);
       this.#showSelected(sample, known);
       if (stay) this.position.row = row;
       else this.position.go(known.mean, row);
@@ -115,7 +126,10 @@ class Explorer {
   async #selectSilently(row) {
     if (row === null) return this.#showSelected(null, null);
     this.selected = row;
-    const [sample, known] = await Promise.all([this.samples.one(row), this.backend.posterior(this.info.name, row)]);
+    const [sample, known] = await Promise.all([
+      this.samples.one(row),
+      this.backend.posterior(this.info.name, row),
+    ]);
     if (this.position.row === row) this.#showSelected(sample, known);
     return undefined;
   }
@@ -188,4 +202,3 @@ class Explorer {
     this.panel.destroy();
   }
 }
-
