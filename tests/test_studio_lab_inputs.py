@@ -175,6 +175,8 @@ def test_rows_without_names_are_read_by_place():
     # What pandas writes, with its index.
     assert taken(b",a,b,c\n0,1,2,3\n", TABLE).sample.tolist() == [1, 2, 3]
 
+    assert taken(b"a,b,label,c\n1,2,seven,3\n", TABLE).sample.tolist() == [1, 2, 3]
+
 
 def test_values_of_a_form_are_taken_exactly():
     assert of_values([0.1, 2, -3], TABLE).tolist() == [0.1, 2, -3]
@@ -237,6 +239,7 @@ def declares(shape, dtype="<f8"):
         (b"a,b,c\n", TABLE, "no row"),
         (b"a,b,c\n1,2\n", TABLE, "2 cells"),
         (b"," * 100_000, TABLE, "columns"),
+        (b"1,2,3\n" * 200_002, TABLE, "lines"),
         (b"a;b;c\n1;2;3\n", TABLE, "semicolons"),
         (b"just some text about nothing", TABLE, "no picture"),
     ],

@@ -1,4 +1,4 @@
-"""Photograph the studio for the documentation: ``studio.png``, which opens the README, and three more.
+"""Photograph the studio for the documentation: ``studio.png``, which opens the README, and four more.
 
 Run it with ``.venv/bin/python docs/images/studio.py``, with Chromium on the machine. It trains for some minutes, unless
 ``--runs`` names a folder that holds the runs of an earlier time.
@@ -20,7 +20,7 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 from sklearn.datasets import load_wine
 
-from isthmus import VAE, Trainer
+from isthmus import VAE, Noise2Noise, Trainer
 from isthmus.data import load
 from isthmus.models.base import BaseAutoencoder
 from isthmus.networks import Conv
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def make_runs(folder: Path) -> None:
-    """Faces with attributes, digits in two and in eight latents, and a table of wines."""
+    """Faces with attributes, digits in two and in eight latents, a model that restores faces, and a table of wines."""
     if not (folder / "faces").is_dir():
         trainer = Trainer(batch_size=32, learning_rate=4e-3)
         network = Conv(channels=(16, 32, 64), norm="batch")
@@ -63,6 +63,9 @@ def make_runs(folder: Path) -> None:
     for name, width in (("digits", 8), ("digits-2", 2)):
         if not (folder / name).is_dir():
             keep_run(VAE(width, max_epochs=40, random_state=0).fit("digits"), folder / name, "digits")
+    if not (folder / "restorer").is_dir():
+        some = "faces:n=1200,size=32,channels=3"
+        keep_run(Noise2Noise(max_epochs=10, random_state=0).fit(some), folder / "restorer", some)
     if not (folder / "wine").is_dir():
         table = folder / "wine.csv"
         wine = load_wine(as_frame=True)
@@ -110,11 +113,17 @@ def compare_digits(page: Page, url: str) -> None:
     open_view(page, f"{url}/#/compare/digits/digits-2?row=2")
 
 
+def restore_face(page: Page, url: str) -> None:
+    page.goto(f"{url}/#/run/restorer/lab?row=4&strength=0.7")
+    page.wait_for_selector(".lab-histogram")
+
+
 PICTURES = {
     "studio": explore_faces,
     "studio_table": explore_wine,
     "studio_paths": walk_between_faces,
     "studio_compare": compare_digits,
+    "studio_lab": restore_face,
 }
 
 

@@ -87,7 +87,7 @@ def test_a_file_that_is_no_picture_is_refused_and_the_page_goes_on(open_page, la
     alert.filter(has_text="own.png is no picture").wait_for()
     page.get_by_role("button", name="Next sample").click()
     alert.wait_for(state="hidden")
-    page.wait_for_function("location.hash.includes('row=1')")
+    page.wait_for_function("() => location.hash.includes('row=1')")
 
 
 def test_a_picture_can_be_dropped_and_pasted(open_page, lab):
@@ -131,17 +131,17 @@ def test_row_noise_and_chains_survive_a_reload(open_page, lab):
     page = enter(open_page, lab, "denoising", "?row=7")
     page.get_by_label("Kind").select_option("masking")
     page.get_by_role("combobox", name="Chains").select_option("4")
-    page.wait_for_function("location.hash.includes('noise=masking') && location.hash.includes('chains=4')")
+    page.wait_for_function("() => location.hash.includes('noise=masking') && location.hash.includes('chains=4')")
     page.reload()
     page.wait_for_selector(".lab-histogram-mark", state="attached")
     assert page.locator(".lab-row").input_value() == "7"
     assert page.get_by_label("Kind").input_value() == "masking"
-    page.wait_for_function("document.querySelectorAll('.lab-chains canvas').length === 4")
+    page.wait_for_function("() => document.querySelectorAll('.lab-chains canvas').length === 4")
 
 
 def test_chains_move_pause_and_step(open_page, lab):
     page = enter(open_page, lab, "denoising")
-    page.wait_for_function("document.querySelectorAll('.lab-chains canvas').length === 8")
+    page.wait_for_function("() => document.querySelectorAll('.lab-chains canvas').length === 8")
     start = pixels(page, "Chain 1")
     page.get_by_role("button", name="Play").click()
     wait_for_other(page, "Chain 1", start)
@@ -196,7 +196,7 @@ def test_a_row_of_text_can_be_pasted(open_page, lab):
           document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
         }"""
     )
-    page.wait_for_function("document.querySelector(\"[aria-label='income, input']\").value === '1234.5'")
+    page.wait_for_function("() => document.querySelector(\"[aria-label='income, input']\").value === '1234.5'")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

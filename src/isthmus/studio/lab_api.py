@@ -2,23 +2,21 @@
 
 What is sent is kept in memory while it is answered, and nowhere else: the sample that ``/api/lab/try`` brings to the
 model's shape goes back to the page, which sends it along with whatever it asks next.
+
+What takes PyTorch along is imported by the thread that uses the models, so that the server starts without it.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from importlib import import_module
+from typing import Annotated, Any
 
-import numpy as np
 from fastapi import APIRouter, Depends, Query, Request, Response, WebSocket, WebSocketDisconnect
 
-from isthmus.studio import lab_chain, lab_features, lab_moments, lab_noise, lab_place, lab_try
+from isthmus.studio.asking import body_of, media_type
 from isthmus.studio.context import Studio, studio_of
 from isthmus.studio.frames import MEDIA_TYPE
-from isthmus.studio.lab_bodies import brought, packed
-from isthmus.studio.lab_inputs import Fit, Options
 from isthmus.studio.lab_socket import Walk
-from isthmus.studio.opened import OpenedRun
-from isthmus.studio.shown import shown
 
 router = APIRouter(prefix="/api/lab", tags=["lab"])
 
@@ -26,34 +24,25 @@ TheStudio = Annotated[Studio, Depends(studio_of)]
 Seed = Annotated[int, Query(ge=0, lt=1 << 31)]
 Number = Annotated[float, Query(allow_inf_nan=False)]
 
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_ONE = {"type": "object", "properties": {"row": {"type": "integer"}, "values": {"type": "array", "items": {}}}}
+_BODIES = {"application/octet-stream": _BINARY, "application/json": {"schema": _ONE}, MEDIA_TYPE: _BINARY}
+_SAMPLE: dict[str, Any] = {
+    "openapi_extra": {"requestBody": {"required": True, "content": _BODIES}},
+    "responses": {200: {"content": {MEDIA_TYPE: _BINARY}, "description": "a frame"}},
+    "response_class": Response,
+}
+"""How a route is described that takes a sample and answers with a frame."""
+
 
 @router.get("/about/{run:path}")
 async def about(run: str, studio: TheStudio) -> dict[str, Any]:
     """What can be tried with a model: kinds of noise, chains, and whether it has sparse features."""
     opened = await studio.open(run)
-    return await studio.work.run(_about, opened)
+    return await studio.work.run(_answer, "about", opened)
 
 
-def _about(run: OpenedRun) -> dict[str, Any]:
-    info = run.info
-    low, high = info.display_range
-    noise = {"kinds": lab_noise.kinds_for(run), "remark": lab_noise.remark(run.est)}
-    return {
-        "kind": "picture" if info.is_picture else "row",
-        "shape": list(info.shape),
-        "low": low,
-        "high": high,
-        "features": lab_try.names_of(run),
-        "columns": lab_moments.columns(run),
-        "n_rows": 0 if run.given is None else len(run.given.rows),
-        "data_problem": run.data_problem,
-        "noise": noise if lab_noise.restores(run.est) else None,
-        "chain": lab_chain.limits_for(run),
-        "sparse": lab_features.is_sparse(run.est),
-    }
-
-
-@router.post("/try/{run:path}", response_class=Response)
+@router.post("/try/{run:path}", **_SAMPLE)
 async def try_sample(
     run: str,
     request: Request,
@@ -71,17 +60,9 @@ async def try_sample(
     ``difference`` (of colours the mean), and ``shown``, input and reconstruction; its header says what was done
     (``notes``), and has the mean squared error ``mse`` and the ``score`` in nats.
     """
-    options, body = Options(cast(Fit, fit), invert, index), await request.body()
+    sent = await _sent(request, studio)
     opened = await studio.open(run)
-    return await studio.work.run(_try, opened, body, _kind(request), name, options, studio.settings.limits.pixels)
-
-
-def _try(run: OpenedRun, body: bytes, kind: str, name: str, options: Options, pixels: int) -> Response:
-    taken, header = brought(run, body, kind, name=name, options=options, pixels=pixels)
-    found, arrays = lab_try.look_at(run, taken.sample)
-    both = np.stack([taken.sample.astype(np.float64), arrays["reconstruction"].astype(np.float64)])
-    arrays |= {"difference": _without_colour(arrays["difference"], 2), "shown": shown(both, run.info)}
-    return _frame({**header, "notes": taken.notes, "of": taken.of, **found}, sample=taken.sample, **arrays)
+    return _frame(await studio.work.run(_answer, "reconstruction", opened, *sent, name, fit, invert, index))
 
 
 @router.get("/place/{run:path}")
@@ -92,6 +73,7 @@ async def place(run: str, studio: TheStudio, mse: Number, score: Number | None =
     ``edges`` and ``counts``; they are null where the data are not at hand, or the model has no score.
     """
     opened = await studio.open(run)
+    lab_place = await studio.work.run(import_module, "isthmus.studio.lab_place")
     known = await lab_place.known_of(opened, studio.work)
     what = "training samples" if studio.settings.data is None else "samples of the data"
     errors = None if known is None else lab_place.place(mse, known.errors, "high", what)
@@ -100,7 +82,7 @@ async def place(run: str, studio: TheStudio, mse: Number, score: Number | None =
     return {"error": errors, "score": lab_place.place(score, known.scores, "low", what)}
 
 
-@router.post("/noise/{run:path}", response_class=Response)
+@router.post("/noise/{run:path}", **_SAMPLE)
 async def add_noise(
     run: str,
     request: Request,
@@ -115,39 +97,22 @@ async def add_noise(
     its header has the errors ``before`` and ``after``, as ``measure`` says: PSNR in dB, or the root mean square in
     standard deviations of the columns.
     """
-    body = await request.body()
+    sent = await _sent(request, studio)
     opened = await studio.open(run)
-    pixels = studio.settings.limits.pixels
-    return await studio.work.run(_noise, opened, body, _kind(request), kind, strength, seed, pixels)
+    return _frame(await studio.work.run(_answer, "with_noise", opened, *sent, kind, strength, seed))
 
 
-def _noise(run: OpenedRun, body: bytes, media: str, kind: str, strength: float, seed: int, pixels: int) -> Response:
-    clean = brought(run, body, media, pixels=pixels)[0].sample
-    noisy = lab_noise.corrupt(run, clean, kind, strength, seed)
-    restored = lab_noise.denoise(run, noisy)
-    samples = np.stack([sample.astype(np.float64) for sample in (clean, noisy, restored)])
-    header = lab_noise.compare(run, samples[0], samples[1], samples[2])
-    return _frame(header, samples=samples, shown=shown(samples, run.info))
-
-
-@router.post("/features/{run:path}", response_class=Response)
+@router.post("/features/{run:path}", **_SAMPLE)
 async def features(run: str, request: Request, studio: TheStudio) -> Response:
     """The strongest features of a sample in a sparse model, what each adds to it, and the rows that fire it most.
 
     The body is as for ``/api/lab/try``. The answer is a frame with ``parts``, and ``features`` in its header.
     """
-    body = await request.body()
+    sent = await _sent(request, studio)
     opened = await studio.open(run)
-    sparse = await studio.work.run(lambda: lab_features.is_sparse(opened.est) and opened.given is not None)
-    codes = await opened.columns.get("place", studio.work) if sparse else None
-    pixels = studio.settings.limits.pixels
-    return await studio.work.run(_features, opened, body, _kind(request), codes, pixels)
-
-
-def _features(run: OpenedRun, body: bytes, media: str, codes: np.ndarray | None, pixels: int) -> Response:
-    sample = brought(run, body, media, pixels=pixels)[0].sample
-    header, arrays = lab_features.top_features(run, sample, codes)
-    return _frame(header, parts=_without_colour(arrays["parts"], 3))
+    wanted = await studio.work.run(_answer, "needs_codes", opened)
+    codes = await opened.columns.get("place", studio.work) if wanted else None
+    return _frame(await studio.work.run(_answer, "features", opened, *sent, codes))
 
 
 @router.websocket("/chain/{run:path}")
@@ -173,14 +138,17 @@ async def chain(socket: WebSocket, run: str) -> None:
         walk.close()
 
 
-def _kind(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+def _answer(name: str, *args: Any) -> Any:
+    """What a function of `isthmus.studio.lab_answers` returns."""
+    return getattr(import_module("isthmus.studio.lab_answers"), name)(*args)
 
 
-def _without_colour(pictures: np.ndarray, n_axes: int) -> np.ndarray:
-    """Numbers with the colours of each pixel, if there are any, replaced by their mean."""
-    return pictures.mean(-1) if pictures.ndim > n_axes else pictures
+async def _sent(request: Request, studio: Studio) -> tuple[bytes, str, int]:
+    """Body of a request, its media type, and the most pixels that a picture in it may have."""
+    kind, limits = media_type(request), studio.settings.limits
+    most = limits.json if kind == "application/json" else limits.body
+    return await body_of(request, most), kind, limits.pixels
 
 
-def _frame(header: dict[str, Any], **arrays: np.ndarray) -> Response:
-    return Response(packed(header, **arrays), media_type=MEDIA_TYPE)
+def _frame(data: bytes) -> Response:
+    return Response(data, media_type=MEDIA_TYPE)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from isthmus.errors import DataError
+from isthmus.studio.asking import parse_object
 from isthmus.studio.frames import DTYPES, MEDIA_TYPE, pack, unpack
 from isthmus.studio.lab_files import read_file
 from isthmus.studio.lab_inputs import Brought, Options, background_note, bring, check_finite, of_values
@@ -44,7 +44,7 @@ def brought(
 
     Raises
     ------
-    DataError, DataSourceError
+    DataError, DataSourceError, Refusal
         It cannot be read, or not be brought to the shape of the model.
     """
     if kind == MEDIA_TYPE:
@@ -78,7 +78,7 @@ def sample_of_frame(arrays: dict[str, np.ndarray], info: DataInfo) -> np.ndarray
 
 
 def _of_json(run: OpenedRun, body: bytes) -> tuple[Brought, dict[str, Any]]:
-    given = json_object(body)
+    given = parse_object(body)
     if isinstance(given.get("values"), list):
         return Brought(of_values(given["values"], run.info)), {}
     row = given.get("row")
@@ -91,23 +91,6 @@ def _of_json(run: OpenedRun, body: bytes) -> tuple[Brought, dict[str, Any]]:
         raise DataError(f"there are {n:,} rows, from 0 to {n - 1:,}, so there is no row {row}")
     sample = run.rows(np.array([row]))[0]
     return Brought(sample, of=n), {"row": row, "label": run.label(row)}
-
-
-def json_object(text: bytes | str) -> dict[str, Any]:
-    """An object in JSON.
-
-    Raises
-    ------
-    DataError
-        It is none.
-    """
-    try:
-        given = json.loads(text)
-    except (ValueError, RecursionError):
-        raise DataError("the request is not valid JSON") from None
-    if not isinstance(given, dict):
-        raise DataError("the request must be a JSON object")
-    return given
 
 
 def _shown_name(name: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from isthmus.corruptions import CustomCorruption
 from isthmus.errors import MissingExtraError, ParameterError
 from isthmus.evaluate.convergence import FEWEST_CHAINS, FEWEST_DRAWS, LEAST_ESS, MOST_RHAT, Verdict, compare, judge
 from isthmus.studio.lab_noise import trained_with
@@ -56,7 +57,10 @@ class Told:
 
 def has_chain(estimator: Any) -> bool:
     """Whether corrupting and denoising in turn can be done with this model."""
-    return hasattr(estimator, "markov_chain") and trained_with(estimator) is not None
+    corruption = trained_with(estimator)
+    # A saved run does not hold a function that its maker wrote.
+    lost = isinstance(corruption, CustomCorruption) and corruption.function is None
+    return hasattr(estimator, "markov_chain") and corruption is not None and not lost
 
 
 def limits_for(run: OpenedRun) -> dict[str, Any] | None:
@@ -204,7 +208,7 @@ class WalkingChains:
         if self.n_chains < FEWEST_CHAINS:
             return f"Too few chains to compare with each other: run at least {FEWEST_CHAINS}."
         if verdict.draws_needed is None:
-            return "More steps will not help: the chains are stuck, have left the data, or do not move at all."
+            return f"More steps will not help: {verdict.reason.removeprefix('not converged: ')}."
         table = verdict.table
         worst = max(table, key=lambda name: table[name]["rhat"])
         about = self._more(verdict.draws_needed)

@@ -25,12 +25,13 @@ MOST_PIXELS = 16_000_000
 """Pixels of a picture, told from its header before anything is decoded."""
 MOST_BYTES = 64 << 20
 """Bytes of an array once it is unpacked."""
-MOST_CELLS = 1 << 16
-"""Cells of a row of text."""
+MOST_CELLS, MOST_LINES = 1 << 16, 200_000
+"""Cells of a row of text, and lines of all of it."""
 
 _NPY, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
 _PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*", b"GIF8")
 _INDEX = "unnamed_0"
+_BESIDE = (_INDEX, "label", "labels", "class", "target", "y")
 _WORDS = {"true": 1.0, "false": 0.0}
 
 
@@ -156,6 +157,8 @@ def _read_text(data: bytes, name: str, index: int) -> Found:
     separator = "\t" if "\t" in first and "," not in first else ","
     if first.count(separator) >= MOST_CELLS:
         raise DataError(f"{name} has {first.count(separator) + 1:,} columns, and at most {MOST_CELLS:,} are read")
+    if text.count("\n") > MOST_LINES:
+        raise DataError(f"{name} has {text.count(chr(10)):,} lines, and at most {MOST_LINES:,} are read")
     try:
         rows, names = _rows(text, separator, name)
     except csv.Error as error:
@@ -212,8 +215,13 @@ def numbers_of(row: Row, wanted: list[str] | None, n: int) -> tuple[np.ndarray, 
             raise DataError(f"{row.line} lacks {len(missing)} of the model's {n} columns: {some(missing)}")
         left = [name for name in names if name not in wanted]
         cells = [cells[names.index(name)] for name in wanted]
-    elif names is not None and names[0] == _INDEX and len(names) == n + 1:
-        left, cells = ["the index"], cells[1:]
+    elif names is not None and len(names) == n + 1:
+        # A table of which nobody knows the columns, with an index or a label beside them.
+        extra = next((i for i, name in enumerate(names) if name.lower() in _BESIDE), None)
+        if extra is not None:
+            left = ["its index" if names[extra] == _INDEX else names[extra]]
+            cells = cells[:extra] + cells[extra + 1 :]
+            names = names[:extra] + names[extra + 1 :]
     if len(cells) != n:
         raise DataError(f"{row.line} has {len(cells):,} values, and the model takes {n:,}")
     labels = wanted or names or [str(i + 1) for i in range(n)]

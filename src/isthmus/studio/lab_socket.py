@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isthmus.errors import DataError
-from isthmus.studio.frames import unpack
-from isthmus.studio.lab_bodies import json_object, packed, sample_of_frame
-from isthmus.studio.lab_chain import WalkingChains
-from isthmus.studio.refusal import Refusal, told
+from isthmus.errors import DataError, IsthmusError
+from isthmus.studio.asking import parse_object
+from isthmus.studio.frames import pack, unpack
+from isthmus.studio.refusal import Refusal, one_sentence, told
 from isthmus.studio.shown import shown
 
 if TYPE_CHECKING:
     from isthmus.data.info import DataInfo
     from isthmus.studio.context import Studio
+    from isthmus.studio.lab_chain import WalkingChains
     from isthmus.studio.opened import OpenedRun
 
 MOST_OPEN = 16
 """Pages that may walk chains at once; each keeps what it has seen."""
+_log = logging.getLogger("uvicorn.error")
 _MOST_WHOLE = 1 << 31
 
 
@@ -50,16 +52,16 @@ class Walk:
         """The frame that answers a message; what is wrong with it is said in a frame as well."""
         request: dict[str, Any] = {}
         try:
-            request, arrays = unpack(message) if isinstance(message, bytes) else (json_object(message), {})
+            request, arrays = unpack(message) if isinstance(message, bytes) else (parse_object(message), {})
             opened = await self._studio.open(self._run)
             self._count()
             header, answer = await self._studio.work.run(self._do, opened, request, arrays)
-            return packed({"id": _identity(request), **header}, **answer)
+            return pack({"id": _identity(request), **header}, **answer)
         except Exception as error:
             status, sentence = told(error)
-            if status == 500:
-                raise
-            return packed({"id": _identity(request), "error": sentence, "status": status})
+            if not isinstance(error, Refusal | IsthmusError):
+                _log.exception("a message on a socket of chains could not be answered")
+            return pack({"id": _identity(request), "error": one_sentence(sentence), "status": status})
 
     def _count(self) -> None:
         if not self._counted and Walk._open >= MOST_OPEN:
@@ -70,6 +72,9 @@ class Walk:
     def _do(
         self, run: OpenedRun, request: dict[str, Any], arrays: dict[str, np.ndarray]
     ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        from isthmus.studio.lab_bodies import sample_of_frame
+        from isthmus.studio.lab_chain import WalkingChains
+
         op = request.get("op")
         if op == "start":
             self._chains = None

@@ -40,7 +40,12 @@ export async function mount(root, { backend, route, state, toast }) {
 
   root.append(
     el("h1", { class: "sr-only" }, `${title}: ${run}`),
-    el("div", { class: "lab" }, input.node, others.map((panel) => panel.node)),
+    el(
+      "div",
+      { class: "lab" },
+      input.node,
+      others.map((panel) => panel.node),
+    ),
   );
   await input.start();
   return () => {

@@ -32,11 +32,14 @@ export function labServer(run) {
   return {
     about: async () => (await ask(url("about"))).json(),
     /** @param {File} file */
-    tryFile: (file, options) => post("try", { name: file.name, ...options }, file, "application/octet-stream"),
+    tryFile: (file, options) =>
+      post("try", { name: file.name, ...options }, file, "application/octet-stream"),
     tryRow: (row) => post("try", {}, JSON.stringify({ row }), "application/json"),
-    tryValues: (values) => post("try", {}, JSON.stringify({ values: Array.from(values) }), "application/json"),
+    tryValues: (values) =>
+      post("try", {}, JSON.stringify({ values: Array.from(values) }), "application/json"),
     /** Where an error and a score lie among those of the data. */
-    place: async ({ mse, score }) => (await ask(url("place", score === null ? { mse } : { mse, score }))).json(),
+    place: async ({ mse, score }) =>
+      (await ask(url("place", score === null ? { mse } : { mse, score }))).json(),
     noise: (sample, choices) => post("noise", choices, frameOf({}, sample), FRAME),
     features: (sample) => post("features", {}, frameOf({}, sample), FRAME),
     chain: () => new ChainSocket(url("chain")),
@@ -55,7 +58,9 @@ class ChainSocket {
   /** @param {{from: string, chains: number, seed: number}} choices */
   start(choices, sample) {
     const header = { op: "start", ...choices };
-    return this.#request((id) => (sample ? frameOf({ id, ...header }, sample) : JSON.stringify({ id, ...header })));
+    return this.#request((id) =>
+      sample ? frameOf({ id, ...header }, sample) : JSON.stringify({ id, ...header }),
+    );
   }
 
   step(n, { judge = false, draws = false } = {}) {
@@ -86,7 +91,9 @@ class ChainSocket {
       socket.onopen = () => resolve(socket);
       socket.onclose = () => {
         this.opened = null;
-        const lost = new Error("The connection to the studio's server is lost, and the chains with it; start them anew.");
+        const lost = new Error(
+          "The connection to the studio's server is lost, and the chains with it; start them anew.",
+        );
         reject(lost);
         for (const { reject: fail } of this.asked.values()) fail(lost);
         this.asked.clear();

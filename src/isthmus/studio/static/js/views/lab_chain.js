@@ -22,7 +22,14 @@ const JUDGE_EVERY = 1000;
 export class ChainPanel {
   /** @param {import("isthmus/views/lab.js").Lab} lab */
   constructor(lab) {
-    Object.assign(this, { lab, socket: lab.server.chain(), playing: false, started: false, turn: 0, judged: 0 });
+    Object.assign(this, {
+      lab,
+      socket: lab.server.chain(),
+      playing: false,
+      started: false,
+      turn: 0,
+      judged: 0,
+    });
     this.sample = null;
     this.start = STARTS.find(({ id }) => id === lab.state.get("from"))?.id ?? "noise";
     this.chains = COUNTS.find((n) => String(n) === lab.state.get("chains") && n <= lab.about.chain.most) ?? 8;
@@ -66,8 +73,15 @@ export class ChainPanel {
   }
 
   #controls() {
-    const counts = COUNTS.filter((n) => n <= this.lab.about.chain.most).map((n) => ({ id: String(n), name: String(n) }));
-    this.play = button("Play", { icon: "play", primary: true, onclick: () => (this.playing ? this.#pause() : this.#go()) });
+    const counts = COUNTS.filter((n) => n <= this.lab.about.chain.most).map((n) => ({
+      id: String(n),
+      name: String(n),
+    }));
+    this.play = button("Play", {
+      icon: "play",
+      primary: true,
+      onclick: () => (this.playing ? this.#pause() : this.#go()),
+    });
     this.speed = new Slider({
       name: "speed",
       label: "Speed, in steps a second",
@@ -130,7 +144,11 @@ export class ChainPanel {
   }
 
   #drawPlay() {
-    replace(this.play, icon(this.playing ? "pause" : "play"), el("span", {}, this.playing ? "Pause" : "Play"));
+    replace(
+      this.play,
+      icon(this.playing ? "pause" : "play"),
+      el("span", {}, this.playing ? "Pause" : "Play"),
+    );
   }
 
   #once() {
@@ -179,7 +197,9 @@ export class ChainPanel {
   }
 
   #draw({ header, arrays }) {
-    this.count.textContent = header.step ? `step ${short(header.step).replace(/\.\d+$/, "")}` : "at the start";
+    this.count.textContent = header.step
+      ? `step ${short(header.step).replace(/\.\d+$/, "")}`
+      : "at the start";
     this.states.show(arrays);
   }
 
@@ -200,7 +220,10 @@ class Pictures {
     const states = shownFrom(shown);
     if (states.length !== this.pictures.length) {
       this.pictures = states.map((_, i) => new Picture({ label: `Chain ${i + 1}` }));
-      replace(this.node, this.pictures.map((picture) => picture.node));
+      replace(
+        this.node,
+        this.pictures.map((picture) => picture.node),
+      );
       this.node.dataset.n = states.length;
     }
     states.forEach((state, i) => this.pictures[i].show(state));
@@ -215,7 +238,9 @@ class Rows {
   }
 
   show({ shown: { shape, values } }) {
-    this.lines.show(Array.from({ length: shape[0] }, (_, i) => values.subarray(i * shape[1], (i + 1) * shape[1])));
+    this.lines.show(
+      Array.from({ length: shape[0] }, (_, i) => values.subarray(i * shape[1], (i + 1) * shape[1])),
+    );
   }
 
   stop() {

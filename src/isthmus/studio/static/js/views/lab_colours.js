@@ -13,7 +13,11 @@ const tables = new Map();
 
 function table() {
   const theme = document.documentElement.dataset.theme === "dark" ? "dark" : "light";
-  if (!tables.has(theme)) tables.set(theme, Array.from({ length: N }, (_, i) => mixed(STOPS[theme].map(rgb), i / (N - 1))));
+  if (!tables.has(theme))
+    tables.set(
+      theme,
+      Array.from({ length: N }, (_, i) => mixed(STOPS[theme].map(rgb), i / (N - 1))),
+    );
   return tables.get(theme);
 }
 
@@ -75,7 +79,10 @@ export class Scale {
     this.low = el("span");
     this.high = el("span");
     this.strip = new Signed({ class: "lab-scale-strip" });
-    this.strip.show({ shape: [1, N], values: Float32Array.from({ length: N }, (_, i) => (2 * i) / (N - 1) - 1) }, 1);
+    this.strip.show(
+      { shape: [1, N], values: Float32Array.from({ length: N }, (_, i) => (2 * i) / (N - 1) - 1) },
+      1,
+    );
     this.node = el("div", { class: "lab-scale small muted number" }, this.low, this.strip.node, this.high);
   }
 

@@ -25,7 +25,12 @@ export class FeaturesPanel {
     this.node = el(
       "section",
       { class: "card lab-features", "aria-labelledby": "lab-features-title" },
-      el("div", { class: "card-head" }, el("h2", { id: "lab-features-title" }, "Features"), picture ? this.scale.node : null),
+      el(
+        "div",
+        { class: "card-head" },
+        el("h2", { id: "lab-features-title" }, "Features"),
+        picture ? this.scale.node : null,
+      ),
       this.words,
       this.list,
     );
@@ -66,20 +71,31 @@ export class FeaturesPanel {
     this.scale.show(limit || 1);
     const size = arrays.parts.values.length / Math.max(1, features.length);
     const part = (i) => arrays.parts.values.subarray(i * size, (i + 1) * size);
-    replace(this.list, features.map((feature, i) => this.#feature(feature, part(i), arrays.parts.shape.slice(1), limit, inputs)));
+    replace(
+      this.list,
+      features.map((feature, i) =>
+        this.#feature(feature, part(i), arrays.parts.shape.slice(1), limit, inputs),
+      ),
+    );
   }
 
   #feature({ latent, activation, share, rows }, part, shape, limit, inputs) {
     const often = share === null ? "" : `fires for ${percent(share)} of the data`;
+    const picture = shape.length > 1;
     return el(
       "li",
-      { class: "lab-feature" },
-      shape.length > 1 ? this.#atom(latent, part, shape, limit) : this.#columns(part),
+      { class: picture ? "lab-feature" : "lab-feature of-row" },
+      picture ? this.#atom(latent, part, shape, limit) : null,
       el(
         "div",
         { class: "lab-feature-words" },
         el("h3", {}, `Feature ${latent}`),
-        el("p", { class: "small muted number" }, `strength ${fixed(activation, 2)}${often ? `, ${often}` : ""}`),
+        el(
+          "p",
+          { class: "small muted number" },
+          `strength ${fixed(activation, 2)}${often ? `, ${often}` : ""}`,
+        ),
+        picture ? null : this.#columns(part),
         rows === null ? null : this.#inputs(latent, rows, inputs),
       ),
     );
@@ -99,16 +115,26 @@ export class FeaturesPanel {
       .slice(0, MOST_COLUMNS);
     return el(
       "ul",
-      { class: "lab-adds small number" },
+      { class: "lab-adds small number", "aria-label": "What it adds most to" },
+      el("li", { class: "muted", "aria-hidden": "true" }, "adds"),
       moved.map(({ i, value }) =>
-        el("li", {}, el("span", { class: "muted" }, features?.[i] ?? `feature ${i + 1}`), ` ${value > 0 ? "+" : ""}${short(value)}`),
+        el(
+          "li",
+          {},
+          el("span", { class: "muted" }, features?.[i] ?? `feature ${i + 1}`),
+          ` ${value > 0 ? "+" : ""}${short(value)}`,
+        ),
       ),
     );
   }
 
   #inputs(latent, rows, inputs) {
     if (this.lab.about.kind !== "picture") {
-      return el("p", { class: "small muted number" }, rows.length ? `strongest for rows ${rows.slice(0, 5).join(", ")}` : "");
+      return el(
+        "p",
+        { class: "small muted number" },
+        rows.length ? `strongest for rows ${rows.slice(0, 5).join(", ")}` : "",
+      );
     }
     return el(
       "div",

@@ -12,7 +12,12 @@ export class Histogram {
     this.drawing = svg("svg", { class: "lab-histogram", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" });
     this.low = el("span");
     this.high = el("span");
-    this.ends = el("div", { class: "lab-ends small muted number", "aria-hidden": "true" }, this.low, this.high);
+    this.ends = el(
+      "div",
+      { class: "lab-ends small muted number", "aria-hidden": "true" },
+      this.low,
+      this.high,
+    );
     this.node = el("div", { hidden: true }, this.drawing, this.ends);
   }
 
@@ -39,7 +44,10 @@ export class Histogram {
       svg("line", { class: "lab-histogram-mark", x1: x, x2: x, y1: 8, y2: HEIGHT }),
       svg("path", { class: "lab-histogram-head", d: head(share, x) }),
     );
-    this.drawing.setAttribute("aria-label", `Histogram of the training samples, and this one at ${short(value)}`);
+    this.drawing.setAttribute(
+      "aria-label",
+      `Histogram of the training samples, and this one at ${short(value)}`,
+    );
     this.low.textContent = short(first);
     this.high.textContent = short(last);
   }

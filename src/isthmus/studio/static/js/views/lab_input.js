@@ -13,7 +13,11 @@ export class InputPanel {
     this.at = 0;
     this.options = { fit: "crop", invert: false, index: 0 };
     this.problem = el("p", { class: "problem-note", role: "alert", hidden: true });
-    this.notes = el("ul", { class: "lab-notes small muted", "aria-label": "What was done to it", "aria-live": "polite" });
+    this.notes = el("ul", {
+      class: "lab-notes small muted",
+      "aria-label": "What was done to it",
+      "aria-live": "polite",
+    });
     this.choices = el("div", { class: "row lab-options" });
     this.asks = new Latest(
       (ask) => ask(),
@@ -74,7 +78,10 @@ export class InputPanel {
 
   /** Say what was done to the sample that was tried. */
   show({ header }) {
-    replace(this.notes, header.notes.map((note) => el("li", {}, note)));
+    replace(
+      this.notes,
+      header.notes.map((note) => el("li", {}, note)),
+    );
     this.#drawChoices(header.of);
     const { label } = header;
     this.label.textContent = label === null || label === undefined ? "" : `label ${label}`;
@@ -109,7 +116,9 @@ export class InputPanel {
       el(
         "span",
         { class: "small muted" },
-        kind === "picture" ? "PNG, JPEG, WebP, TIFF, GIF, BMP, .npy, .npz or .csv. It stays on this machine and is not kept." : "It stays on this machine and is not kept.",
+        kind === "picture"
+          ? "PNG, JPEG, WebP, TIFF, GIF, BMP, .npy, .npz or .csv. It stays on this machine and is not kept."
+          : "It stays on this machine and is not kept.",
       ),
       this.name,
     );
@@ -146,7 +155,12 @@ export class InputPanel {
       if (row >= 0 && row < n) this.takeRow(row);
       else this.#failed(new Error(`There are rows 0 to ${n - 1}.`));
     });
-    if (!n) return el("p", { class: "small muted" }, "The data of this run are not at hand, so there is no sample to take.");
+    if (!n)
+      return el(
+        "p",
+        { class: "small muted" },
+        "The data of this run are not at hand, so there is no sample to take.",
+      );
     const move = (by) => () => this.takeRow((this.at + by + n) % n);
     return el(
       "div",
@@ -157,7 +171,11 @@ export class InputPanel {
         { class: "row" },
         button("", { icon: "previous", label: "Sample before", onclick: move(-1) }),
         button("", { icon: "next", label: "Next sample", onclick: move(1) }),
-        button("", { icon: "random", label: "Any sample", onclick: () => this.takeRow(Math.floor(Math.random() * n)) }),
+        button("", {
+          icon: "random",
+          label: "Any sample",
+          onclick: () => this.takeRow(Math.floor(Math.random() * n)),
+        }),
       ),
       this.label,
     );
@@ -171,7 +189,10 @@ export class InputPanel {
         { id: "stretch", name: "stretch" },
       ];
       parts.push(choice("Other proportions", fits, this.options.fit, (fit) => this.#change({ fit })));
-      const box = el("input", { type: "checkbox", onchange: (event) => this.#change({ invert: event.target.checked }) });
+      const box = el("input", {
+        type: "checkbox",
+        onchange: (event) => this.#change({ invert: event.target.checked }),
+      });
       box.checked = this.options.invert;
       parts.push(el("label", { class: "lab-check" }, box, "Invert"));
     }
@@ -181,7 +202,9 @@ export class InputPanel {
         const chosen = Math.round(index.valueAsNumber) - 1;
         if (chosen >= 0 && chosen < of) this.#change({ index: chosen });
       });
-      parts.push(el("label", { class: "field" }, el("span", { class: "field-name" }, `Sample of ${of}`), index));
+      parts.push(
+        el("label", { class: "field" }, el("span", { class: "field-name" }, `Sample of ${of}`), index),
+      );
     }
     // Redrawn only if others are wanted: a field that is being used must not lose the focus.
     const wanted = `${parts.length} ${of} ${this.file?.name}`;

@@ -28,7 +28,10 @@ export class NoisePanel {
       (result) => this.#done(result),
       (error) => this.#failed(error),
     );
-    const named = kinds.map(({ id, name, trained }) => ({ id, name: trained ? `${name} (as in training)` : name }));
+    const named = kinds.map(({ id, name, trained }) => ({
+      id,
+      name: trained ? `${name} (as in training)` : name,
+    }));
     this.node = el(
       "section",
       { class: "card lab-noise", "aria-labelledby": "lab-noise-title" },
@@ -41,7 +44,7 @@ export class NoisePanel {
         button("New noise", { icon: "random", onclick: () => this.#reseed() }),
       ),
       this.content.node,
-      remark ? el("p", { class: "small muted" }, remark) : null,
+      remark ? el("p", { class: "small muted lab-remark" }, remark) : null,
       this.problem,
     );
     this.#drawSlider(Number(lab.state.get("strength", this.kind.default)));
@@ -105,7 +108,8 @@ export class NoisePanel {
 function said({ measure, before, after }) {
   if (measure === "psnr") {
     const db = (value) => (value === null ? "∞" : fixed(value, 1));
-    const gain = before === null || after === null ? "" : ` (${after > before ? "+" : ""}${fixed(after - before, 1)})`;
+    const gain =
+      before === null || after === null ? "" : ` (${after > before ? "+" : ""}${fixed(after - before, 1)})`;
     return `PSNR ${db(before)} → ${db(after)} dB${gain}`;
   }
   return `Error ${fixed(before, 2)} → ${fixed(after, 2)} sd`;

@@ -17,7 +17,9 @@ export class ResultPanel {
   constructor(lab) {
     this.lab = lab;
     this.content = lab.about.kind === "picture" ? new Pictures(lab.about) : new Rows(lab);
-    const waiting = lab.about.n_rows ? "Comparing with the data …" : "The data of this run are not at hand to compare with.";
+    const waiting = lab.about.n_rows
+      ? "Comparing with the data …"
+      : "The data of this run are not at hand to compare with.";
     this.error = new Place("Mean squared error", "error", waiting);
     this.score = new Place("Score", "score", waiting);
     this.places = new Latest(
@@ -39,7 +41,9 @@ export class ResultPanel {
     this.content.show(result, how);
     const unit = this.lab.about.kind === "picture" ? "" : ", in squared standard deviations of the columns";
     this.error.show(header.mse, `per value${unit}`);
-    const meaning = header.bound ? "nats, a lower bound on log p(x)" : "nats, log p(x|z): how well it is reconstructed";
+    const meaning = header.bound
+      ? "nats, a lower bound on log p(x)"
+      : "nats, log p(x|z): how well it is reconstructed";
     this.score.show(header.score, meaning, header.score_problem);
     if (this.lab.about.n_rows) this.places.push(header);
   }
@@ -90,7 +94,9 @@ class Pictures {
     this.faint = FAINT * (high - low);
     this.input = new Picture({ label: "Input" });
     this.rebuilt = new Picture({ label: "Reconstruction" });
-    this.difference = new Signed({ label: "Difference: red where the reconstruction is brighter, blue where it is darker" });
+    this.difference = new Signed({
+      label: "Difference: red where the reconstruction is brighter, blue where it is darker",
+    });
     this.scale = new Scale();
     this.node = el(
       "div",
@@ -117,7 +123,12 @@ class Pictures {
 }
 
 export function figure(name, ...children) {
-  return el("figure", { class: "lab-figure-box" }, el("figcaption", { class: "small muted" }, name), children);
+  return el(
+    "figure",
+    { class: "lab-figure-box" },
+    el("figcaption", { class: "small muted" }, name),
+    children,
+  );
 }
 
 /** A row and its reconstruction by feature, the largest differences first; values can be changed. */
@@ -161,4 +172,3 @@ class Rows {
     this.asks.stop();
   }
 }
-

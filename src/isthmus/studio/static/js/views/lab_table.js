@@ -41,7 +41,10 @@ export class ColumnBars {
 
   #place() {
     const shown = this.all ? this.places : this.places.slice(0, FIRST);
-    replace(this.list, shown.map((i) => this.lines[i].node));
+    replace(
+      this.list,
+      shown.map((i) => this.lines[i].node),
+    );
     this.more.hidden = this.names.length <= FIRST;
     this.more.textContent = this.all ? `Show the first ${FIRST}` : `Show all ${this.names.length} features`;
   }
@@ -51,7 +54,13 @@ export class ColumnBars {
    * @param {{apart?: number[], edited?: boolean}} [options] `edited`: leave the field alone that is being changed
    */
   show(rows, { apart = null, edited = false } = {}) {
-    this.lines.forEach((line, i) => line.show(rows.map((row) => row[i]), apart?.[i], edited));
+    this.lines.forEach((line, i) =>
+      line.show(
+        rows.map((row) => row[i]),
+        apart?.[i],
+        edited,
+      ),
+    );
     this.node.dispatchEvent(new CustomEvent("drawn", { bubbles: true }));
   }
 
@@ -59,13 +68,23 @@ export class ColumnBars {
     const { low, high } = this.about.columns[i];
     const fills = this.series.map((_, k) => el("span", { class: `lab-bar series-${k}` }));
     const field = this.edited ? this.#field(name, i) : el("span", { class: "number" });
-    const values = this.series.map((series, k) => (k === 0 ? field : el("span", { class: "number", title: series })));
+    const values = this.series.map((series, k) =>
+      k === 0 ? field : el("span", { class: "number", title: series }),
+    );
     const apart = this.extra ? el("span", { class: "lab-apart number small" }) : null;
     const node = el(
       "li",
       { class: "lab-column", dataset: { column: name } },
       el("span", { class: "lab-column-name", title: name }, name),
-      el("span", { class: "lab-column-track", "aria-hidden": "true", title: `${short(low)} to ${short(high)} in the data` }, fills),
+      el(
+        "span",
+        {
+          class: "lab-column-track",
+          "aria-hidden": "true",
+          title: `${short(low)} to ${short(high)} in the data`,
+        },
+        fills,
+      ),
       values.map((value) => el("span", { class: "lab-column-value" }, value)),
       apart,
     );
@@ -84,7 +103,12 @@ export class ColumnBars {
 
   #field(name, i) {
     const { low, high } = this.about.columns[i];
-    const field = el("input", { type: "number", step: "any", class: "lab-value", "aria-label": `${name}, input` });
+    const field = el("input", {
+      type: "number",
+      step: "any",
+      class: "lab-value",
+      "aria-label": `${name}, input`,
+    });
     field.title = `${short(low)} to ${short(high)} in the data`;
     field.addEventListener("input", () => {
       if (Number.isFinite(field.valueAsNumber)) this.edited(i, field.valueAsNumber);

@@ -32,7 +32,8 @@ class Board {
     if (!width) return;
     const ratio = window.devicePixelRatio || 1;
     const [wide, high] = [Math.round(width * ratio), Math.round(this.height * ratio)];
-    if (this.node.width !== wide || this.node.height !== high) Object.assign(this.node, { width: wide, height: high });
+    if (this.node.width !== wide || this.node.height !== high)
+      Object.assign(this.node, { width: wide, height: high });
     this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.context.clearRect(0, 0, width, this.height);
     this.context.font = FONT;
@@ -63,7 +64,11 @@ export class Trace {
       { class: "lab-trace" },
       el("figcaption", { class: "lab-trace-head" }, this.place),
       this.board.node,
-      el("p", { class: "small muted" }, "The band holds 95 % of the data. Left of the dashed line nothing counts for the verdict."),
+      el(
+        "p",
+        { class: "small muted" },
+        "The band holds 95 % of the data. Left of the dashed line nothing counts for the verdict.",
+      ),
     );
   }
 
@@ -72,7 +77,10 @@ export class Trace {
       this.names = names;
       this.at = 0;
       const options = names.map((name, i) => ({ id: String(i), name }));
-      replace(this.place, choice("Trace of", options, "0", (i) => this.#choose(Number(i))));
+      replace(
+        this.place,
+        choice("Trace of", options, "0", (i) => this.#choose(Number(i))),
+      );
     }
     this.columns = names.map(() => []);
     this.board.ask();
@@ -86,7 +94,8 @@ export class Trace {
   /** @param {{shape: number[], values: Float32Array}} trace of shape (steps, statistics, chains) */
   add({ shape: [steps, n, chains], values }) {
     for (let t = 0; t < steps; t += 1) {
-      for (let i = 0; i < n; i += 1) this.columns[i].push(values.subarray((t * n + i) * chains, (t * n + i + 1) * chains));
+      for (let i = 0; i < n; i += 1)
+        this.columns[i].push(values.subarray((t * n + i) * chains, (t * n + i + 1) * chains));
     }
     this.board.ask();
   }
@@ -105,7 +114,9 @@ export class Trace {
     const muted = css(token("--muted"));
     if (known) {
       context.fillStyle = css(token("--accent-soft"), 0.7);
-      const [upper, lower] = [y(known.mean + 2 * known.sd), y(known.mean - 2 * known.sd)].map((at) => Math.min(bottom, Math.max(top, at)));
+      const [upper, lower] = [y(known.mean + 2 * known.sd), y(known.mean - 2 * known.sd)].map((at) =>
+        Math.min(bottom, Math.max(top, at)),
+      );
       context.fillRect(left, upper, right - left, lower - upper);
     }
     context.strokeStyle = css(token("--line"));
@@ -119,7 +130,8 @@ export class Trace {
     if (states.length < 2) return;
     context.textAlign = "center";
     context.textBaseline = "top";
-    for (const t of ticks(0, states.length - 1, Math.min(6, states.length))) if (Number.isInteger(t)) context.fillText(short(t).replace(/\.\d+$/, ""), x(t), bottom + 6);
+    for (const t of ticks(0, states.length - 1, Math.min(6, states.length)))
+      if (Number.isInteger(t)) context.fillText(short(t).replace(/\.\d+$/, ""), x(t), bottom + 6);
     context.strokeStyle = css(token("--edge"));
     context.setLineDash([4, 4]);
     line(context, x((states.length - 1) / 2), top, x((states.length - 1) / 2), bottom);
@@ -150,7 +162,9 @@ function line(context, x1, y1, x2, y2) {
 }
 
 function ends(states, known) {
-  let [low, high] = known ? [known.mean - 2.5 * known.sd, known.mean + 2.5 * known.sd] : [Infinity, -Infinity];
+  let [low, high] = known
+    ? [known.mean - 2.5 * known.sd, known.mean + 2.5 * known.sd]
+    : [Infinity, -Infinity];
   for (const state of states) {
     for (const value of state) {
       low = Math.min(low, value);
@@ -167,12 +181,20 @@ export class Parallel {
     this.columns = columns;
     this.names = columns.map((_, i) => features?.[i] ?? String(i + 1));
     this.rows = [];
-    this.board = new Board(320, (...args) => this.#draw(...args), "States of the chains, a line for each across the features");
+    this.board = new Board(
+      320,
+      (...args) => this.#draw(...args),
+      "States of the chains, a line for each across the features",
+    );
     this.node = el(
       "figure",
       { class: "lab-parallel" },
       this.board.node,
-      el("figcaption", { class: "small muted" }, "Each line is a chain; each feature in standard deviations from its mean in the data."),
+      el(
+        "figcaption",
+        { class: "small muted" },
+        "Each line is a chain; each feature in standard deviations from its mean in the data.",
+      ),
     );
   }
 
@@ -193,7 +215,8 @@ export class Parallel {
     const [left, right, top, bottom] = [32, width - 12, 8, height - (named ? 96 : 22)];
     const reach = 4;
     const x = (i) => left + (n > 1 ? i / (n - 1) : 0.5) * (right - left);
-    const y = (value) => top + ((reach - Math.max(-reach, Math.min(reach, value))) / (2 * reach)) * (bottom - top);
+    const y = (value) =>
+      top + ((reach - Math.max(-reach, Math.min(reach, value))) / (2 * reach)) * (bottom - top);
     context.fillStyle = css(token("--accent-soft"), 0.7);
     context.fillRect(left, y(2), right - left, y(-2) - y(2));
     context.strokeStyle = css(token("--line"));
@@ -219,9 +242,9 @@ export class Parallel {
 function slanted(context, name, x, y) {
   context.save();
   context.translate(x + 3, y);
-  context.rotate(-Math.PI / 3);
+  context.rotate(-Math.PI / 3.4);
   context.textAlign = "right";
   context.textBaseline = "middle";
-  context.fillText(name.length > 16 ? `${name.slice(0, 15)}…` : name, 0, 0);
+  context.fillText(name.length > 14 ? `${name.slice(0, 13)}…` : name, 0, 0);
   context.restore();
 }

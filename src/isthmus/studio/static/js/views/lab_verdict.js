@@ -23,7 +23,17 @@ export class VerdictCard {
         el(
           "table",
           { class: "lab-numbers small number" },
-          el("thead", {}, el("tr", {}, ["Statistic", "R-hat", "ESS, bulk", "ESS, tail"].map((name) => el("th", { scope: "col" }, name)))),
+          el(
+            "thead",
+            {},
+            el(
+              "tr",
+              {},
+              ["Statistic", "R-hat", "ESS, bulk", "ESS, tail"].map((name) =>
+                el("th", { scope: "col" }, name),
+              ),
+            ),
+          ),
           this.table,
         ),
       ),
@@ -34,7 +44,12 @@ export class VerdictCard {
           "independent samples the states are worth: 400 or more are wanted. The first half of the steps is left out.",
       ),
     );
-    this.node = el("div", { class: "lab-convergence" }, el("div", { role: "status" }, this.pill, this.words), this.details);
+    this.node = el(
+      "div",
+      { class: "lab-convergence" },
+      el("div", {}, el("div", { role: "status" }, this.pill), this.words),
+      this.details,
+    );
     this.reset();
   }
 
@@ -50,12 +65,16 @@ export class VerdictCard {
 
   show({ state, headline, words, reason, table }) {
     this.pill.dataset.state = state;
-    this.pill.textContent = headline;
+    // It is read out when it changes, not with every step.
+    if (this.pill.textContent !== headline) this.pill.textContent = headline;
     if (this.words.textContent !== words) this.words.textContent = words;
     this.reason.textContent = reason;
     const rows = Object.entries(table);
     this.details.hidden = !rows.length;
-    replace(this.table, rows.map(([name, row]) => this.#row(name, row)));
+    replace(
+      this.table,
+      rows.map(([name, row]) => this.#row(name, row)),
+    );
   }
 
   #row(name, { rhat, ess_bulk: bulk, ess_tail: tail }) {
