@@ -48,7 +48,13 @@ class TrainView {
     );
     const wish = state.get("model", FIRST);
     this.model.value = models.some(({ name }) => name === wish) ? wish : FIRST;
-    this.name = el("input", { type: "text", id: "train-name", autocomplete: "off", spellcheck: "false", oninput: () => this.#changed() });
+    this.name = el("input", {
+      type: "text",
+      id: "train-name",
+      autocomplete: "off",
+      spellcheck: "false",
+      oninput: () => this.#changed(),
+    });
     this.name.setAttribute("aria-describedby", "train-name-error");
     this.nameError = el("p", { class: "form-error", id: "train-name-error", hidden: true });
     this.groups = el("div", { class: "form-groups" });
@@ -62,7 +68,13 @@ class TrainView {
       "section",
       { class: "card form-first", "aria-label": "Data and model" },
       this.sources.node,
-      el("div", { class: "form-field" }, el("label", { class: "form-name", for: "train-model" }, "Model"), this.model, this.summary),
+      el(
+        "div",
+        { class: "form-field" },
+        el("label", { class: "form-name", for: "train-model" }, "Model"),
+        this.model,
+        this.summary,
+      ),
     );
     const last = el(
       "section",
@@ -75,10 +87,22 @@ class TrainView {
         this.nameError,
         el("p", { class: "form-help" }, "A folder of that name will hold it. No run is ever written over."),
       ),
-      el("div", { class: "row" }, this.go, button("All defaults", { quiet: true, onclick: () => this.#reset() })),
+      el(
+        "div",
+        { class: "row" },
+        this.go,
+        button("All defaults", { quiet: true, onclick: () => this.#reset() }),
+      ),
       this.problem,
     );
-    const side = el("div", { class: "train-side" }, last, this.outlook.node, this.command.node, this.fits.node);
+    const side = el(
+      "div",
+      { class: "train-side" },
+      last,
+      this.outlook.node,
+      this.command.node,
+      this.fits.node,
+    );
     return el(
       "form",
       { novalidate: true, onsubmit: (event) => this.#submitted(event) },
@@ -108,16 +132,27 @@ class TrainView {
   #fill(values) {
     const changed = () => this.#changed();
     this.fields = this.form.fields.map((option) => new Field(option, values, changed));
-    const of = (group, folded) => this.fields.filter(({ option }) => option.group === group && option.folded === folded);
+    const of = (group, folded) =>
+      this.fields.filter(({ option }) => option.group === group && option.folded === folded);
     const target = of("data", false);
-    const grid = (fields) => el("div", { class: "form-grid" }, fields.map((field) => field.node));
+    const grid = (fields) =>
+      el(
+        "div",
+        { class: "form-grid" },
+        fields.map((field) => field.node),
+      );
     replace(
       this.groups,
       target.length ? el("section", { class: "card" }, el("h2", {}, "Pairs"), grid(target)) : null,
-      GROUPS.map(([group, folded, name]) => el("section", { class: "card" }, el("h2", {}, name), grid(of(group, folded)))),
+      GROUPS.map(([group, folded, name]) =>
+        el("section", { class: "card" }, el("h2", {}, name), grid(of(group, folded))),
+      ),
       el(
         "details",
-        { class: "card form-folded", open: FOLDED.some(([group]) => of(group, true).some((field) => Object.keys(field.values()).length)) },
+        {
+          class: "card form-folded",
+          open: FOLDED.some(([group]) => of(group, true).some((field) => Object.keys(field.values()).length)),
+        },
         el("summary", {}, el("h2", {}, "Advanced")),
         FOLDED.map(([group, name]) => el("section", {}, el("h3", {}, name), grid(of(group, true)))),
       ),
@@ -131,11 +166,14 @@ class TrainView {
   }
 
   #dataChosen(options) {
-    this.outlook.forget(this.sources.value ? "Looking at the data." : "Name the data to see what will be chosen for them.");
+    this.outlook.forget(
+      this.sources.value ? "Looking at the data." : "Name the data to see what will be chosen for them.",
+    );
     if (options) {
       for (const field of this.fields) {
         const { name } = field.option;
-        if (["resize", "grey", "label", "columns"].includes(name)) field.set(options[name] ?? field.option.default);
+        if (["resize", "grey", "label", "columns"].includes(name))
+          field.set(options[name] ?? field.option.default);
       }
     }
     this.#changed();
@@ -204,7 +242,12 @@ class TrainView {
     }
     this.go.disabled = true;
     try {
-      const order = { model: this.model.value, data: this.sources.value, name: this.name.value.trim(), values: this.#values() };
+      const order = {
+        model: this.model.value,
+        data: this.sources.value,
+        name: this.name.value.trim(),
+        values: this.#values(),
+      };
       const fit = await (await send("/api/fits", order)).json();
       location.hash = href("train", fit.id);
     } catch (error) {

@@ -15,7 +15,11 @@ const NAMES = {
 export class FitCurves {
   constructor() {
     this.plots = new Map();
-    this.body = el("div", { class: "fit-curves" }, el("p", { class: "muted" }, "They come with the first epoch."));
+    this.body = el(
+      "div",
+      { class: "fit-curves" },
+      el("p", { class: "muted" }, "They come with the first epoch."),
+    );
     this.rate = el("p", { class: "small muted number" });
     this.node = el(
       "section",
@@ -39,7 +43,8 @@ export class FitCurves {
       replace(this.body);
     }
     const last = mine[mine.length - 1];
-    this.rate.textContent = `${stage ? `${stage} · ` : ""}learning rate ${Number(last.learning_rate.toPrecision(2))}`;
+    const rate = `learning rate ${Number(last.learning_rate.toPrecision(2))}`;
+    this.rate.textContent = [stage, rate].filter(Boolean).join(" · ");
     for (const term of termsOf(last)) this.#draw(term, mine);
   }
 
@@ -47,18 +52,29 @@ export class FitCurves {
     const plot = this.#plot(term);
     const from = firstShown(epochs.map((epoch) => epoch[`train_${term}`]));
     plot.show(linesOf(term, epochs.slice(from)));
-    plot.node.nextElementSibling.textContent = from ? `The first ${count(from, "epoch")} would hide the rest.` : "";
+    plot.node.nextElementSibling.textContent = from
+      ? `The first ${count(from, "epoch")} would hide the rest.`
+      : "";
   }
 
   #plot(term) {
     if (!this.plots.has(term)) {
       const label = NAMES[term] ?? term.replaceAll("_", " ");
       const room = this.body.clientWidth || 640;
-      const size = term === "loss" ? { width: room, height: 240 } : { width: Math.min(room, 300), height: 150 };
+      const size =
+        term === "loss" ? { width: room, height: 240 } : { width: Math.min(room, 300), height: 150 };
       const plot = new Plot({ label, ...size, xName: "epoch" });
       this.plots.set(term, plot);
       const wide = term === "loss" ? "fit-curve wide" : "fit-curve";
-      this.body.append(el("div", { class: wide, dataset: { term } }, el("h3", {}, label), plot.node, el("p", { class: "small muted" })));
+      this.body.append(
+        el(
+          "div",
+          { class: wide, dataset: { term } },
+          el("h3", {}, label),
+          plot.node,
+          el("p", { class: "small muted" }),
+        ),
+      );
     }
     return this.plots.get(term);
   }
@@ -83,7 +99,9 @@ function termsOf(metrics) {
     .filter((name) => name.startsWith("train_"))
     .map((name) => name.slice(6));
   const terms = names.filter((name) => name !== "loss");
-  const alone = terms.length === 1 && Math.abs(metrics[`train_${terms[0]}`] - metrics.train_loss) < 1e-9 * Math.abs(metrics.train_loss);
+  const alone =
+    terms.length === 1 &&
+    Math.abs(metrics[`train_${terms[0]}`] - metrics.train_loss) < 1e-9 * Math.abs(metrics.train_loss);
   return alone ? ["loss"] : ["loss", ...terms];
 }
 

@@ -57,7 +57,8 @@ export class Field {
   /** @param {Map<string, {value: string, reason: string}>} choices what "auto" comes to, by name */
   foresee(choices) {
     const { name, default: usual } = this.option;
-    const found = usual === "auto" && (this.#read() ?? "auto") === "auto" ? choices.get(plainName(name)) : null;
+    const found =
+      usual === "auto" && (this.#read() ?? "auto") === "auto" ? choices.get(plainName(name)) : null;
     this.chosen.hidden = !found;
     replace(this.chosen, found ? [el("span", {}, "auto: "), shortened(found.value)] : null);
     if (found) this.chosen.title = found.reason;
@@ -73,14 +74,24 @@ export class Field {
     const { kind, choices } = this.option;
     const changed = () => this.onchange();
     if (kind === "bool") {
-      return el("input", { type: "checkbox", class: "form-check", onchange: changed, ...(this.option.default ? { checked: true } : {}) });
+      return el("input", {
+        type: "checkbox",
+        class: "form-check",
+        onchange: changed,
+        ...(this.option.default ? { checked: true } : {}),
+      });
     }
-    if (kind === "choice") return this.#select(choices.map((value) => [value, said(value)]), changed);
+    if (kind === "choice")
+      return this.#select(
+        choices.map((value) => [value, said(value)]),
+        changed,
+      );
     if (kind === "part") return this.#partSelect();
     const whole = kind === "number" && this.option.whole;
     return el("input", {
       type: "text",
-      inputmode: kind !== "number" || choices.some((value) => value !== null) ? null : whole ? "numeric" : "decimal",
+      inputmode:
+        kind !== "number" || choices.some((value) => value !== null) ? null : whole ? "numeric" : "decimal",
       autocomplete: "off",
       spellcheck: "false",
       placeholder: said(this.option.default),
@@ -106,7 +117,9 @@ export class Field {
     );
     const classes = Object.keys(parts);
     if (classes.length) {
-      const options = classes.map((name) => el("option", { value: JSON.stringify(name), title: about[name] }, name));
+      const options = classes.map((name) =>
+        el("option", { value: JSON.stringify(name), title: about[name] }, name),
+      );
       select.append(el("optgroup", { label: "with options of its own" }, options));
     }
     select.value = JSON.stringify(this.option.default);
@@ -175,7 +188,11 @@ function help({ help: text, low, high, low_open: lowOpen, high_open: highOpen, k
   const dots = el("span", {}, rest && !start.endsWith(".") ? " …" : "");
   const more = rest ? el("span", { hidden: true }, " ", marked(rest)) : null;
   const toggle = rest
-    ? el("button", { type: "button", class: "form-more", "aria-expanded": "false", onclick: () => open(more.hidden) }, "more")
+    ? el(
+        "button",
+        { type: "button", class: "form-more", "aria-expanded": "false", onclick: () => open(more.hidden) },
+        "more",
+      )
     : null;
   const open = (on) => {
     more.hidden = !on;
@@ -194,7 +211,8 @@ function halves(text) {
   if (end > 0 && end <= SHORT) return [text.slice(0, end), text.slice(end + 1)];
   const cut = text.lastIndexOf(" ", SHORT - 20);
   // Code stays in one piece.
-  const even = text.slice(0, cut).replace(/``/g, "`").split("`").length % 2 ? cut : text.indexOf("`", cut) + 1;
+  const even =
+    text.slice(0, cut).replace(/``/g, "`").split("`").length % 2 ? cut : text.indexOf("`", cut) + 1;
   return [text.slice(0, even), text.slice(even).trim()];
 }
 

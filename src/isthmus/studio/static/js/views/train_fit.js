@@ -1,4 +1,4 @@
-/** One fit as it happens: losses, time left, reconstructions; stop it, go on, look at what has become of it. */
+/** One fit as it happens: losses, time left, reconstructions; stop it, go on, see what has become of it. */
 
 import { button, el, liveRegion, replace } from "isthmus/parts/dom.js";
 import { short } from "isthmus/parts/numbers.js";
@@ -51,8 +51,19 @@ class FitView {
     this.node = el(
       "div",
       { class: "fit" },
-      el("header", { class: "fit-head" }, el("div", {}, el("div", { class: "row" }, this.heading, this.badge), this.facts), this.buttons),
-      el("section", { class: "card fit-progress", "aria-label": "Progress" }, this.bar, this.numbers, this.notes),
+      el(
+        "header",
+        { class: "fit-head" },
+        el("div", {}, el("div", { class: "row" }, this.heading, this.badge), this.facts),
+        this.buttons,
+      ),
+      el(
+        "section",
+        { class: "card fit-progress", "aria-label": "Progress" },
+        this.bar,
+        this.numbers,
+        this.notes,
+      ),
       el(
         "div",
         { class: "fit-columns" },
@@ -79,12 +90,19 @@ class FitView {
   #draw(fit, epochs) {
     this.heading.textContent = fit.run;
     replace(this.badge, badge(fit));
-    this.facts.textContent = [fit.title, fit.data, fit.n_parameters ? `${short(fit.n_parameters)} parameters` : null]
+    this.facts.textContent = [
+      fit.title,
+      fit.data,
+      fit.n_parameters ? `${short(fit.n_parameters)} parameters` : null,
+    ]
       .filter(Boolean)
       .join(" · ");
     this.#buttons(fit);
     this.#bar(fit);
-    replace(this.numbers, numbersOf(fit).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+    replace(
+      this.numbers,
+      numbersOf(fit).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
+    );
     replace(this.notes, notesOf(fit));
     this.curves.show(fit, epochs);
     this.choices.hidden = !fit.choices.length;
@@ -108,7 +126,12 @@ class FitView {
     const found = [];
     if (!isOver(fit)) {
       const name = fit.state === "waiting" ? "Take out of the queue" : "Stop and keep the best";
-      found.push(button(name, { disabled: ["stopping", "saving"].includes(fit.state), onclick: () => this.#post("stop") }));
+      found.push(
+        button(name, {
+          disabled: ["stopping", "saving"].includes(fit.state),
+          onclick: () => this.#post("stop"),
+        }),
+      );
     }
     if (fit.can_resume) found.push(button("Go on", { icon: "play", onclick: () => this.#post("resume") }));
     if (fit.saved && isOver(fit)) {
@@ -120,7 +143,9 @@ class FitView {
 
   async #post(verb) {
     try {
-      const fit = await (await ask(`/api/fits/${encodeURIComponent(this.id)}/${verb}`, { method: "POST" })).json();
+      const fit = await (
+        await ask(`/api/fits/${encodeURIComponent(this.id)}/${verb}`, { method: "POST" })
+      ).json();
       this.progress(fit, this.latest[1]);
       if (verb === "resume") this.again();
     } catch (error) {
@@ -134,7 +159,10 @@ function numbersOf(fit) {
   if (fit.n_epochs) found.push([fit.stage || "epoch", `${fit.epoch} of ${fit.n_epochs}`]);
   if (fit.best) {
     const loss = fit.best.val_loss ?? fit.best.train_loss;
-    found.push([fit.best.val_loss === undefined ? "best training loss" : "best validation loss", `${short(loss)} nats`]);
+    found.push([
+      fit.best.val_loss === undefined ? "best training loss" : "best validation loss",
+      `${short(loss)} nats`,
+    ]);
     found.push(["best epoch", String(fit.best.epoch)]);
   }
   const { active_units: active, latent_dim: width } = fit.figures;
@@ -148,15 +176,22 @@ function numbersOf(fit) {
 function notesOf(fit) {
   const found = [];
   if (fit.error) found.push(el("p", { class: "fit-error", role: "alert" }, fit.error));
-  if (fit.state === "waiting") found.push(el("p", { class: "muted" }, "It starts when the fits before it are over."));
-  if (fit.state === "starting") found.push(el("p", { class: "muted" }, "Reading the data and laying out the model."));
-  if (fit.state === "saving") found.push(el("p", { class: "muted" }, "Saving the model and writing its report."));
-  if (fit.state === "stopping") found.push(el("p", { class: "muted" }, "The step under way is finished, and the best model saved."));
+  if (fit.state === "waiting")
+    found.push(el("p", { class: "muted" }, "It starts when the fits before it are over."));
+  if (fit.state === "starting")
+    found.push(el("p", { class: "muted" }, "Reading the data and laying out the model."));
+  if (fit.state === "saving")
+    found.push(el("p", { class: "muted" }, "Saving the model and writing its report."));
+  if (fit.state === "stopping")
+    found.push(el("p", { class: "muted" }, "The step under way is finished, and the best model saved."));
   if (fit.state === "stopped" && fit.saved) {
-    const kept = fit.best ? `Stopped; the best model so far, of epoch ${fit.best.epoch}, is kept.` : "Stopped within the first epoch; the model is kept as it was then.";
+    const kept = fit.best
+      ? `Stopped; the best model so far, of epoch ${fit.best.epoch}, is kept.`
+      : "Stopped within the first epoch; the model is kept as it was then.";
     found.push(el("p", {}, kept));
   }
-  if (fit.state === "stopped" && !fit.saved) found.push(el("p", {}, "Stopped before there was a model to keep."));
+  if (fit.state === "stopped" && !fit.saved)
+    found.push(el("p", {}, "Stopped before there was a model to keep."));
   if (fit.state === "failed" && fit.saved) found.push(el("p", {}, "The last good model is kept."));
   found.push(...fit.warnings.map((text) => el("p", { class: "fit-warning" }, text)));
   return found;

@@ -21,7 +21,12 @@ const STATES = {
 export class FitList {
   constructor() {
     this.list = el("ul", { class: "fit-list" });
-    this.node = el("section", { class: "card", hidden: true, "aria-label": "Fits" }, el("h2", {}, "Fits"), this.list);
+    this.node = el(
+      "section",
+      { class: "card", hidden: true, "aria-label": "Fits" },
+      el("h2", {}, "Fits"),
+      this.list,
+    );
     this.closed = false;
   }
 
@@ -52,7 +57,12 @@ export class FitList {
 function item(fit) {
   const { epoch, n_epochs: most, best } = fit;
   const loss = best?.val_loss ?? best?.train_loss;
-  const facts = [fit.title, fit.data, epoch ? `epoch ${epoch} of ${most}` : null, loss === undefined ? null : `${short(loss)} nats`];
+  const facts = [
+    fit.title,
+    fit.data,
+    epoch ? `epoch ${epoch} of ${most}` : null,
+    loss === undefined ? null : `${short(loss)} nats`,
+  ];
   return el(
     "li",
     {},

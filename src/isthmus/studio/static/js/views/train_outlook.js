@@ -55,7 +55,13 @@ export function choiceList(choices) {
         "div",
         {},
         el("dt", {}, plainName(name)),
-        el("dd", {}, el("span", { class: "choice-value" }, written(value)), " ", el("span", { class: "muted" }, reason)),
+        el(
+          "dd",
+          {},
+          el("span", { class: "choice-value" }, written(value)),
+          " ",
+          el("span", { class: "muted" }, reason),
+        ),
       ),
     ),
   );

@@ -59,13 +59,7 @@ export class ShownSamples {
     const noise = line("noisy", true);
     replace(
       this.body,
-      el(
-        "div",
-        { class: "fit-pictures" },
-        line("sample", false),
-        noise,
-        line("model", false),
-      ),
+      el("div", { class: "fit-pictures" }, line("sample", false), noise, line("model", false)),
     );
     this.body.style.setProperty("--columns", pairs.length);
     this.made = (made) => made.forEach((picture, i) => pairs[i]?.model.show(picture));
@@ -85,12 +79,23 @@ export class ShownSamples {
       low[i] -= room;
       high[i] += room;
     }
-    const all = rows.slice(0, shown.length).map((row) => new Bars({ features, low, high, label: `Row ${row}` }));
+    const all = rows
+      .slice(0, shown.length)
+      .map((row) => new Bars({ features, low, high, label: `Row ${row}` }));
     all.forEach((bars, i) => bars.beside(values[i]));
     replace(
       this.body,
       all.map((bars, i) =>
-        el("figure", {}, el("figcaption", { class: "small muted" }, `Row ${rows[i]}: as the model gives it back, and as it is`), bars.node),
+        el(
+          "figure",
+          {},
+          el(
+            "figcaption",
+            { class: "small muted" },
+            `Row ${rows[i]}: as the model gives it back, and as it is`,
+          ),
+          bars.node,
+        ),
       ),
     );
     this.made = (made) => all.forEach((bars, i) => bars.show(made[i].values));

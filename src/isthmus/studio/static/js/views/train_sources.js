@@ -1,4 +1,4 @@
-/** The choice of data: what comes with isthmus, what the runs were fitted on, or anything that `isthmus fit` takes. */
+/** The choice of data: what comes with isthmus, what the runs were fitted on, or all that `isthmus fit` takes. */
 
 import { el } from "isthmus/parts/dom.js";
 
@@ -32,7 +32,8 @@ export class Sources {
       onchange: () => this.#typed(),
     });
     this.error = el("p", { class: "form-error", id: "train-data-error", hidden: true });
-    for (const control of [this.select, this.path]) control.setAttribute("aria-describedby", "train-data-error");
+    for (const control of [this.select, this.path])
+      control.setAttribute("aria-describedby", "train-data-error");
     this.node = el(
       "div",
       { class: "form-field" },
