@@ -229,6 +229,12 @@ def test_a_model_that_would_not_fit_in_memory_is_looked_at_all_the_same(few):
     assert look_ahead("vae", config, describe_source("vae", config)).n_parameters > 1e11
 
 
+def test_sizes_beyond_any_memory_are_refused(few):
+    config, _ = build(make_form("vae"), {"network": "MLP", "network.hidden": [10**12, 10**12]}, few)
+    with pytest.raises(ParameterError, match="a model of these sizes cannot be laid out"):
+        look_ahead("vae", config, describe_source("vae", config))
+
+
 def test_what_does_not_suit_the_data_is_told_beside_its_field(few):
     def attempt(values):
         config, _ = build(make_form("vae"), values, few)

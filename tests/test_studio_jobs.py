@@ -17,7 +17,7 @@ import isthmus
 from isthmus.cli import main
 from isthmus.commands.fit import known_model, make_model
 from isthmus.data import load
-from isthmus.errors import IsthmusWarning
+from isthmus.errors import DataError, IsthmusWarning
 from isthmus.models.fitting import split_rows
 
 pytest.importorskip("fastapi")
@@ -442,6 +442,12 @@ def test_requests_that_cannot_be_served(folder):
         assert refusal(client.post("/api/fits/9/stop"), 404)
         assert refusal(client.post("/api/fits", json={"model": "vae", "args": ["--config", "x"]}), 422)
         assert refusal(client.post("/api/fits", json=[1]), 400)
+        for value in ([[1]], {"class_path": "x"}, [1] * 201, "x" * 5000):
+            assert "a value is a number" in refusal(order(client, beta=value), 422)
+        half = b'{"model": "vae", "data": "digits", "values": {"%s": "%s"}}'
+        for broken in ((b"\\ud800", b"1"), (b"beta", b"\\udfff")):
+            answer = client.post("/api/fits", content=half % broken, headers={"Content-Type": "application/json"})
+            assert "a value is a number" in refusal(answer, 422)
         other = {"Origin": "http://elsewhere.example"}
         body = {"model": "vae", "data": "digits", "values": {}}
         assert refusal(client.post("/api/fits", json=body, headers=other), 403)
@@ -555,3 +561,22 @@ def test_the_interrupt_reaches_a_worker_that_was_started_in_the_background(tmp_p
         process.send_signal(signal.SIGINT)
         last = [json.loads(line) for line in process.stdout][-1]
     assert (last["event"], last["state"], last["saved"]) == ("end", "stopped", True)
+
+
+def test_data_beyond_the_memory_are_refused(data, monkeypatch):
+    def describe(model, config):
+        raise MemoryError
+
+    monkeypatch.setattr("isthmus.studio.choices.describe_source", describe)
+
+    async def ask():
+        await Descriptions().of("vae", build(make_form("vae"), {}, data)[0])
+
+    with pytest.raises(DataError, match="more memory than there is"):
+        asyncio.run(ask())
+
+
+def test_a_model_beyond_the_memory_fails_in_one_line(data, tmp_path):
+    values = {"report": False, "network": "MLP", "network.hidden": [1, 4 * 10**14]}
+    failed = carry_out("autoencoder", data, tmp_path / "a", values, [])
+    assert failed == {"state": "failed", "error": "there is not enough memory for this model and these data"}

@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from isthmus.commands.fit import known_model, make_model, takes_target
 from isthmus.commands.parsing import data_options
 from isthmus.data.info import DataInfo, describe_data, with_range_of
-from isthmus.errors import IsthmusWarning
+from isthmus.errors import IsthmusError, IsthmusWarning, ParameterError
 from isthmus.models.auto import Choice, choose_max_epochs
 from isthmus.models.conditional import Conditional
 from isthmus.models.fitting import describe_split, prepare, split_rows
@@ -113,9 +113,19 @@ def look_ahead(model: str, config: Any, data: Described) -> Outlook:
         estimator.paired_ = config.target is not None  # pyright: ignore[reportAttributeAccessIssue]
     with warnings.catch_warnings(record=True) as caught, torch.device("meta"):
         warnings.simplefilter("always", IsthmusWarning)
-        _, choices = prepare(estimator, data.info, _seed(estimator))
+        _, choices = _laid_out(estimator, data.info)
     told = [str(warning.message) for warning in caught if issubclass(warning.category, IsthmusWarning)]
     return Outlook(choices | _training(estimator, data), estimator.n_parameters_, told)
+
+
+def _laid_out(estimator: Any, info: DataInfo) -> tuple[int, dict[str, Choice]]:
+    try:
+        return prepare(estimator, info, _seed(estimator))
+    except (RuntimeError, OverflowError, MemoryError) as error:
+        if isinstance(error, IsthmusError):
+            raise
+        reason = str(error).strip().partition("\n")[0]
+        raise ParameterError(f"a model of these sizes cannot be laid out: {reason}") from None
 
 
 def _training(estimator: Any, data: Described) -> dict[str, Choice]:

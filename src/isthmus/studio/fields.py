@@ -10,6 +10,8 @@ from isthmus.commands.parsing import KINDS
 from isthmus.errors import ParameterError
 
 _LARGEST = 1e300
+MOST_ITEMS = 200
+"""Longest list that is a value; a run with a longer one could not be read back."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,8 @@ def _read(own: Field, value: Any) -> Any:
         return value
     fits = {
         "number": lambda: _is_number(value) and (not own.whole or isinstance(value, int)),
-        "numbers": lambda: isinstance(value, list) and all(_is_number(item) and item % 1 == 0 for item in value),
-        "texts": lambda: isinstance(value, list) and all(isinstance(item, str) for item in value),
+        "numbers": lambda: _is_list(value) and all(_is_number(item) and item % 1 == 0 for item in value),
+        "texts": lambda: _is_list(value) and all(isinstance(item, str) for item in value),
         "text": lambda: isinstance(value, str) and value.isprintable(),
         "bool": lambda: isinstance(value, bool),
     }
@@ -121,6 +123,10 @@ def _typed(text: str, own: Field) -> Any:
         return json.loads(f"[{text}]" if listed else text)
     except (ValueError, RecursionError):
         return text
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list) and len(value) <= MOST_ITEMS
 
 
 def _is_number(value: Any) -> bool:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isthmus.errors import IsthmusError, RunError
+from isthmus.errors import DataError, IsthmusError, RunError
 from isthmus.files import PARAMS, read_json
 from isthmus.studio.refusal import Refusal
 
@@ -58,6 +58,8 @@ class Descriptions:
             return await asyncio.wait_for(asyncio.shield(reading), _PATIENCE)
         except TimeoutError:
             return None
+        except MemoryError:
+            raise DataError("these data take more memory than there is") from None
 
     def close(self) -> None:
         """Wait for nothing more."""

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request, WebSocket
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocketDisconnect
 
 from isthmus.errors import IsthmusError
 from isthmus.studio.asking import asked
 from isthmus.studio.context import Studio, studio_of
+from isthmus.studio.fields import MOST_ITEMS
 from isthmus.studio.jobs import Jobs
 from isthmus.studio.refusal import Refusal, one_sentence, told
 from isthmus.studio.settings import is_loopback
@@ -32,6 +34,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await app.state.jobs.close()
         app.state.descriptions.close()
 
+
+_LONGEST = 4096
 
 router = APIRouter(prefix="/api", tags=["train"], lifespan=_lifespan)
 
@@ -49,14 +53,34 @@ TheJobs = Annotated[Jobs, Depends(_jobs_of)]
 TheDescriptions = Annotated[Descriptions, Depends(_descriptions_of)]
 
 
+def _plain(value: Any) -> Any:
+    """A value of an option as it is, if it is one that an option can have."""
+    items = value if isinstance(value, list) else [value]
+    if len(items) > MOST_ITEMS or not all(_is_plain(item) for item in items):
+        said = f"a value is a number, true, false, null, a text, or a list of at most {MOST_ITEMS} of them"
+        raise PydanticCustomError("value", "{said}", {"said": said})
+    return value
+
+
+def _is_plain(item: Any) -> bool:
+    if isinstance(item, str):
+        # Half of a character, which JSON can say, can never be sent back.
+        return len(item) <= _LONGEST and not any("\ud800" <= letter <= "\udfff" for letter in item)
+    return item is None or isinstance(item, bool | int | float)
+
+
+Name = Annotated[str, AfterValidator(_plain), Field(max_length=200)]
+Value = Annotated[Any, AfterValidator(_plain)]
+
+
 class Wishes(BaseModel):
     """Data, as ``isthmus fit`` takes them, and options by name, such as ``beta`` or ``trainer.batch_size``."""
 
     model_config = ConfigDict(extra="forbid")
 
-    data: str = Field(default="", max_length=4096)
+    data: str = Field(default="", max_length=_LONGEST)
     name: str = Field(default="", max_length=200)
-    values: dict[str, Any] = Field(default_factory=dict, max_length=200)
+    values: dict[Name, Value] = Field(default_factory=dict, max_length=200)
 
 
 class Order(Wishes):

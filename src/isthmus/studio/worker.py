@@ -157,9 +157,9 @@ def _result(spec: dict[str, Any], folder: Path, send: Send) -> dict[str, Any]:
         return {"state": "failed", "error": _line(error), "figures": _figures(watchers)}
     except IsthmusError as error:
         return {"state": "failed", "error": _line(error)}
-    except MemoryError:
-        return {"state": "failed", "error": "there is not enough memory for this model and these data"}
     except Exception as error:
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            return {"state": "failed", "error": "there is not enough memory for this model and these data"}
         return {"state": "failed", "error": f"{type(error).__name__}: {_line(error)}"}
     for watcher in watchers:
         watcher.finish()
