@@ -63,7 +63,8 @@ class Explorer {
     this.panel = new MapPanel({
       ...parts,
       onselect: select,
-      onplace: (z) => this.position.go(z),
+      // Of a model whose sliders count vectors a place on the map is a code, and no position of theirs.
+      onplace: (z) => z.length === this.position.z.length && this.position.go(z),
       onlasso: (rows) => this.choose(rows),
       onescape: () => this.unselect(),
     });
