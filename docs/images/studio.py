@@ -100,7 +100,7 @@ def studio(folder: Path) -> Iterator[str]:
 def explore_faces(page: Page, url: str) -> None:
     open_view(page, f"{url}/#/run/faces/explore?row=23&colour=factor:smile")
     page.get_by_label("Attribute smile").focus()
-    for _ in range(22):
+    for _ in range(30):
         page.keyboard.press("ArrowRight")
     page.evaluate("document.activeElement.blur()")
     point_at(page, 0.27, 0.5)
@@ -153,10 +153,11 @@ def point_at(page: Page, across: float, down: float) -> None:
 
 def keep(page: Page, path: Path) -> None:
     """All of the page; 256 colours are a third of the bytes."""
-    page.wait_for_timeout(500)
-    height = math.ceil(page.evaluate("document.querySelector('.view').getBoundingClientRect().bottom + 24"))
-    page.set_viewport_size({"width": SIZE["width"], "height": height})
-    page.wait_for_timeout(500)
+    # Twice, as the map is higher on a higher page.
+    for _ in range(2):
+        height = math.ceil(page.evaluate("document.querySelector('.view').getBoundingClientRect().bottom + 24"))
+        page.set_viewport_size({"width": SIZE["width"], "height": height})
+        page.wait_for_timeout(500)
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     picture.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(path, optimize=True)
     print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
