@@ -19,8 +19,9 @@ from isthmus.likelihoods import Likelihood
 from isthmus.networks import Conv
 from isthmus.studio.choices import describe_source, look_ahead
 from isthmus.studio.fields import Field, option_words, plain, same
-from isthmus.studio.filling import build, command, faults
+from isthmus.studio.filling import build, faults
 from isthmus.studio.forms import make_form
+from isthmus.studio.job import command
 
 MODELS = list(isthmus.models())
 

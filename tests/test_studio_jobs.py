@@ -580,3 +580,16 @@ def test_a_model_beyond_the_memory_fails_in_one_line(data, tmp_path):
     values = {"report": False, "network": "MLP", "network.hidden": [1, 4 * 10**14]}
     failed = carry_out("autoencoder", data, tmp_path / "a", values, [])
     assert failed == {"state": "failed", "error": "there is not enough memory for this model and these data"}
+
+
+def test_the_server_is_there_before_torch_is(folder):
+    """Whatever routes import when the application is made would keep the first page waiting."""
+    import subprocess
+
+    code = (
+        "import sys; from pathlib import Path; from isthmus.studio.app import create_app; "
+        f"from isthmus.studio.settings import Settings; create_app(Settings((Path({str(folder)!r}),))); "
+        "print(sorted({'torch', 'sklearn', 'jsonargparse', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

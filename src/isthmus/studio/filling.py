@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -28,11 +27,6 @@ def build(form: Form, values: Mapping[str, Any], data: str = "digits") -> tuple[
     config = parse_model_options(_parser(form.model), [*args, "--out", "run"])
     make_model(cls, config).check_parameters()
     return config, args
-
-
-def command(model: str, args: Iterable[str]) -> str:
-    """The command line, to be copied."""
-    return shlex.join(["isthmus", "fit", model, *args])
 
 
 def faults(

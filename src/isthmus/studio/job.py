@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import shlex
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.studio.filling import command
 from isthmus.studio.frames import pack
 from isthmus.studio.refusal import one_sentence
 
@@ -170,6 +171,11 @@ class Job:
         if pace is None or self.n_epochs is None or self.state != "running":
             return None
         return max(0.0, (self.n_epochs - last.get("epoch", 0)) * pace)
+
+
+def command(model: str, args: Iterable[str]) -> str:
+    """The command line, to be copied."""
+    return shlex.join(["isthmus", "fit", model, *args])
 
 
 def _frame(message: dict[str, Any]) -> bytes:

@@ -18,7 +18,7 @@ from starlette.websockets import WebSocketDisconnect
 from isthmus.errors import IsthmusError
 from isthmus.studio.asking import asked
 from isthmus.studio.context import Studio, studio_of
-from isthmus.studio.fields import MOST_ITEMS
+from isthmus.studio.job import command
 from isthmus.studio.jobs import Jobs
 from isthmus.studio.refusal import Refusal, one_sentence, told
 from isthmus.studio.settings import is_loopback
@@ -55,6 +55,8 @@ TheDescriptions = Annotated[Descriptions, Depends(_descriptions_of)]
 
 def _plain(value: Any) -> Any:
     """A value of an option as it is, if it is one that an option can have."""
+    from isthmus.studio.fields import MOST_ITEMS
+
     items = value if isinstance(value, list) else [value]
     if len(items) > MOST_ITEMS or not all(_is_plain(item) for item in items):
         said = f"a value is a number, true, false, null, a text, or a list of at most {MOST_ITEMS} of them"
@@ -268,7 +270,7 @@ def _form(model: str) -> dict[str, Any]:
 
 
 def _checked(model: str, wishes: Wishes, out: str) -> dict[str, Any]:
-    from isthmus.studio.filling import build, command, faults
+    from isthmus.studio.filling import build, faults
     from isthmus.studio.forms import make_form
 
     own, data = make_form(model), wishes.data or "digits"
