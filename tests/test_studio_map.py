@@ -1,5 +1,6 @@
 """The map is what it says: its plane, its contours, its components, its colours; and paths and selections."""
 
+import asyncio
 import csv
 import io
 import json
@@ -14,6 +15,10 @@ from websockets.sync.client import connect
 from isthmus import RAE, VAE, Autoencoder, load
 from isthmus.studio.contours import MASSES, curves, ellipses
 from isthmus.studio.frames import unpack
+from isthmus.studio.map_frame import map_frame
+from isthmus.studio.opened import OpenedRun
+from isthmus.studio.settings import Limits
+from isthmus.studio.work import Work
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +115,30 @@ def test_what_there_is_not_is_refused(client, query, said):
     answer = client.get(f"/api/map/wide?{query}")
     assert answer.status_code == 422
     assert said in answer.json()["error"]
+
+
+def test_who_is_in_a_hurry_gets_what_is_known(runs):
+    with serve(runs) as client:
+        header, some = frame(client, "/api/map/wide", patience=0.001)
+        whole_header, whole = frame(client, "/api/map/wide")
+    assert whole_header["complete"]
+    assert header["complete"] == (len(some["rows"]) == len(whole["rows"]))
+    assert set(some["rows"]) <= set(whole["rows"])
+    assert (np.diff(some["rows"].astype(int)) > 0).all()
+
+
+def test_what_is_known_so_far_is_what_it_will_be(runs):
+    run = OpenedRun("wide", runs / "wide", None, Limits())
+    known = np.array([3, 40, 77])
+    glimpse = run.glimpse(run.numbers[known])
+    places = run.place(run.rows(run.numbers))
+    options = {"x": "z0", "y": "z1", "limit": 1000}
+    _, whole = unpack(map_frame(run, places, None, colour="label", **options))
+    header, some = unpack(map_frame(glimpse, places[known], None, colour="label", complete=False, **options))
+    assert not header["complete"]
+    np.testing.assert_array_equal(some["rows"], known)
+    for name in ("x", "y", "colour"):
+        np.testing.assert_array_equal(some[name], whole[name][known])
 
 
 # ------------------------------------------------------------------ contours
@@ -276,3 +305,33 @@ def test_the_socket_answers_each_message_with_its_number(client, runs):
         for message in wrong:
             assert ask(message)[0]["error"], message
         assert "error" not in ask({"id": 10, "op": "sample", "run": "wide", "row": 1})[0]
+
+
+def test_columns_that_are_half_known_fit_together(runs):
+    run = OpenedRun("wide", runs / "wide", None, Limits())
+    names = ["place", "errors"]
+    whole = [getattr(run, name)(run.rows(run.numbers)) for name in names]
+
+    async def ask():
+        work, columns = Work(8), OpenedRun("wide", runs / "wide", None, Limits()).columns
+        order = np.random.default_rng(0).permutation(len(PICTURES))
+        # Of the errors fewer are known than of the positions, whose last ones come as we look.
+        columns._so_far = {"place": (order[:90], whole[0][order[:90]]), "errors": (order[:40], whole[1][order[:40]])}
+        columns._tasks = {name: asyncio.create_task(asyncio.sleep(3600)) for name in names}
+        half = await columns.so_far(names, work, 0.01)
+        columns._tasks["place"].cancel()
+        columns._tasks["place"] = asyncio.create_task(asyncio.sleep(0, whole[0]))
+        rest = await columns.so_far(names, work, 0.01)
+        columns._tasks["errors"].cancel()
+        del columns._tasks["errors"]
+        full = [await columns.get(name, work) for name in names]
+        work.close()
+        return half, rest, full
+
+    half, rest, full = asyncio.run(ask())
+    for rows, values in (half, rest):
+        assert len(rows) == 40
+        for found, column in zip(values, whole, strict=True):
+            np.testing.assert_array_equal(found, column[rows])
+    for found, column in zip(full, whole, strict=True):
+        np.testing.assert_array_equal(found, column)

@@ -6,16 +6,20 @@ import inspect
 import shlex
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isthmus.commands.listing import summary
 from isthmus.commands.parsing import Parser, add_data_options, data_options
 from isthmus.errors import DivergedError, IsthmusWarning, LostProcessError, ParameterError, RunError
 from isthmus.files import make_folder
+
+if TYPE_CHECKING:
+    from isthmus.data import Samples
+    from isthmus.training.callbacks import Callback
 
 _CHECKPOINT = "checkpoint"
 # Options of the trainer that say where a command runs rather than how it trains.
@@ -28,6 +32,12 @@ def run(command: str, args: list[str]) -> int:
         print(overview("fit", "RUN", "Train a model on data and save it as a run folder with a report."))
         return 0 if args else 2
     cls = known_model(args[0])
+    fit_and_save(cls, parse_model_options(fit_parser(cls), args[1:]))
+    return 0
+
+
+def fit_parser(cls: Any) -> Parser:
+    """All that ``isthmus fit`` takes for a model."""
     parser = Parser(prog=f"isthmus fit {cls.name}", description=summary(cls))
     parser.add_argument("data", type=str, help="built-in name, file, folder, openml:NAME or hf:NAME")
     parser.add_argument("--out", type=str, required=True, metavar="RUN", help="folder of the run")
@@ -37,8 +47,7 @@ def run(command: str, args: list[str]) -> int:
     parser.add_argument("--resume", action="store_true", help="continue a run that was interrupted or killed")
     parser.add_argument("--report", type=bool, default=True, help="write report.html")
     add_model_options(parser, cls)
-    _fit(cls, parse_model_options(parser, args[1:]))
-    return 0
+    return parser
 
 
 def known_model(name: str) -> Any:
@@ -109,7 +118,30 @@ def takes_target(cls) -> bool:
     return "target" in inspect.signature(cls.fit).parameters
 
 
-def _fit(cls, config) -> None:
+def say(text: str) -> None:
+    """A line to the user beside what the command is for."""
+    print(f"isthmus: {text}", file=sys.stderr)
+
+
+def fit_and_save(
+    cls: Any,
+    config: Any,
+    watch: Callable[[Any, Samples], Sequence[Callback]] = lambda estimator, samples: (),
+    tell: Callable[[str], None] = say,
+) -> None:
+    """What ``isthmus fit`` does once its options are known.
+
+    Parameters
+    ----------
+    cls : type
+        The estimator.
+    config : Namespace
+        From `fit_parser`.
+    watch : callable
+        Gives callbacks for an estimator that is about to be fitted to samples.
+    tell : callable
+        Takes warnings, and where the model is if the training was cut off.
+    """
     from isthmus.data import load
     from isthmus.processes import is_writer
     from isthmus.runs import PARAMS, write_run
@@ -123,11 +155,13 @@ def _fit(cls, config) -> None:
     if takes_target(cls) and config.target is not None:
         target = {"target": load(config.target, **options, memory_limit=limit)}
     estimator = make_model(cls, config, checkpoint=str(folder / _CHECKPOINT), resume=config.resume)
+    if callbacks := watch(estimator, samples):
+        estimator.trainer.set_params(callbacks=callbacks)
     source = {"data": config.data, "options": options}
     # Before the training, not after hours of it.
     make_folder(folder)
     try:
-        with spoken_warnings():
+        with spoken_warnings(tell):
             estimator.fit(samples, **target)
     except LostProcessError as error:
         raise LostProcessError(f"{error}: the same command with --resume does that") from None
@@ -135,10 +169,9 @@ def _fit(cls, config) -> None:
         if hasattr(estimator, "module_") and is_writer():
             write_run(estimator, folder, source)
             how = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped"
-            print(
-                f"isthmus: {how}; the best model so far (epoch {estimator.best_epoch_}) is in {folder}; "
-                "the same command with --resume continues",
-                file=sys.stderr,
+            tell(
+                f"{how}; the best model so far (epoch {estimator.best_epoch_}) is in {folder}; "
+                "the same command with --resume continues"
             )
         raise
     if not is_writer():
@@ -153,15 +186,15 @@ def _fit(cls, config) -> None:
 
 
 @contextmanager
-def spoken_warnings() -> Iterator[None]:
-    """Print warnings of ours as one line each, once all is done."""
+def spoken_warnings(tell: Callable[[str], None] = say) -> Iterator[None]:
+    """Tell warnings of ours in one line each, once all is done."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", IsthmusWarning)
         yield
     from isthmus.processes import is_writer
 
     for warning in caught if is_writer() else []:
-        print(f"isthmus: warning: {warning.message}", file=sys.stderr)
+        tell(f"warning: {warning.message}")
 
 
 def _check_out(folder: Path, *, resume: bool) -> None:

@@ -23,7 +23,7 @@ class Parser(ArgumentParser):
 _ONE_TYPE = re.compile(r'Parser key "(.+?)": Expected a (<class .+?>|typing\.Literal\[.+?\])\. Got value: (.*)')
 _SOME_TYPES = re.compile(r'Parser key "(.+?)": Does not validate .*? Subtypes: \[(.+?)\] Errors: .* Given value: (.*)')
 _TYPE = re.compile(r"<class '?(\w+)'?>|typing\.Literal\[(.+?)\]|(tuple)\[int, \.\.\.\]")
-_KINDS = {
+KINDS = {
     "int": "a whole number",
     "float": "a number",
     "bool": "true or false",
@@ -44,7 +44,7 @@ def in_our_words(message: str) -> str:
     name, types, value = (str(part) for part in found.groups())
     if _TYPE.sub("", types).strip(", "):
         return message
-    kinds = [_KINDS.get(kind + more, kind) or choices for kind, choices, more in _TYPE.findall(types.replace("'", ""))]
+    kinds = [KINDS.get(kind + more, kind) or choices for kind, choices, more in _TYPE.findall(types.replace("'", ""))]
     return f"--{name} can be {' or '.join(kinds)}, and not {value}"
 
 

@@ -116,11 +116,11 @@ def choose_network(network: str | Network, info: DataInfo) -> tuple[Network, Cho
         size = " x ".join(map(str, info.shape))
         reason = f"pictures of {size}" if info.is_picture else f"{info.n_values} columns"
         return chosen, Choice(repr(chosen), reason)
-    if network not in _NETWORKS:
+    if network not in NETWORKS:
         raise ParameterError(
-            f"unknown network {network!r}; choose from 'auto', {', '.join(map(repr, _NETWORKS))}, or give a Network"
+            f"unknown network {network!r}; choose from 'auto', {', '.join(map(repr, NETWORKS))}, or give a Network"
         )
-    chosen = _NETWORKS[network](info)
+    chosen = NETWORKS[network](info)
     return chosen, Choice(repr(chosen), "as asked, sized by the data")
 
 
@@ -192,7 +192,7 @@ def _channels(info: DataInfo, most: int = 7) -> tuple[int, ...]:
 
 
 # What does not suit the data says so when it is set up.
-_NETWORKS: dict[str, Callable[[DataInfo], Network]] = {
+NETWORKS: dict[str, Callable[[DataInfo], Network]] = {
     "linear": lambda info: Linear(),
     "mlp": _mlp,
     "conv": _conv,

@@ -31,7 +31,7 @@ def choose_bf16(
         return wish == "bf16", "as asked"
     if not has_fast_bf16(device):
         return False, "no fast bfloat16 here"
-    if batch_size * _products(module, row.to(device)) < _WORTH:
+    if batch_size * _products(module, row.to(module.scaling.shift.device)) < _WORTH:
         return False, "layers this small gain nothing from bfloat16"
     return True, "products in bfloat16, which is fast here; weights, likelihoods and divergences in float32"
 

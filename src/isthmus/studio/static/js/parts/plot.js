@@ -8,12 +8,13 @@ const MARGIN = { top: 10, right: 12, bottom: 24, left: 52 };
 
 export class Plot {
   /**
-   * @param {{label: string, height?: number, xName?: string}} options `label` says what is plotted
+   * @param {{label: string, height?: number, width?: number, xName?: string}} options `label` says what is plotted;
+   *   `width` is about that of its box, so that the text has the size of other text
    */
-  constructor({ label, height = 200, xName = "" }) {
-    Object.assign(this, { label, height, xName });
+  constructor({ label, height = 200, width = WIDTH, xName = "" }) {
+    Object.assign(this, { label, height, width, xName });
     this.legend = el("ul", { class: "plot-legend" });
-    this.drawing = svg("svg", { class: "plot-drawing", viewBox: `0 0 ${WIDTH} ${height}`, role: "img" });
+    this.drawing = svg("svg", { class: "plot-drawing", viewBox: `0 0 ${width} ${height}`, role: "img" });
     this.node = el("figure", { class: "plot" }, this.legend, this.drawing);
   }
 
@@ -25,7 +26,7 @@ export class Plot {
     const xs = lines.flatMap(({ x }) => Array.from(x)).filter(Number.isFinite);
     const ys = lines.flatMap(({ y }) => Array.from(y)).filter(Number.isFinite);
     if (!xs.length || !ys.length) return replace(this.drawing);
-    const x = scale(Math.min(...xs), Math.max(...xs), MARGIN.left, WIDTH - MARGIN.right);
+    const x = scale(Math.min(...xs), Math.max(...xs), MARGIN.left, this.width - MARGIN.right);
     const y = scale(...padded(Math.min(...ys), Math.max(...ys)), this.height - MARGIN.bottom, MARGIN.top);
     this.drawing.setAttribute("aria-label", this.#summary(lines));
     replace(
@@ -44,7 +45,7 @@ export class Plot {
 
   #across(at, value) {
     return [
-      svg("line", { class: "plot-grid", x1: MARGIN.left, x2: WIDTH - MARGIN.right, y1: at, y2: at }),
+      svg("line", { class: "plot-grid", x1: MARGIN.left, x2: this.width - MARGIN.right, y1: at, y2: at }),
       text(MARGIN.left - 8, at + 4, short0(value), "end"),
     ];
   }

@@ -16,6 +16,19 @@ export const views = [
     tab: "Explore",
     load: () => import("isthmus/views/explore.js"),
   },
+  {
+    name: "train",
+    pattern: "train",
+    nav: "Train",
+    needs: "train",
+    load: () => import("isthmus/views/train.js"),
+  },
+  {
+    name: "train",
+    pattern: "train/:fit",
+    needs: "train",
+    load: () => import("isthmus/views/train_fit.js"),
+  },
   { name: "paths", pattern: "run/:run/paths", tab: "Paths", load: () => import("isthmus/views/paths.js") },
   {
     name: "lab",
