@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from isthmus.models.base import BaseAutoencoder
 
 _OPSET = 21
-_PROBE = 5
+# Rows that a graph is traced with, and the numbers of rows that it is checked for.
+_TRACED, _CHECKED = 5, (1, 2, 5, 8)
 # Of the largest value: what other orders of summation in fp32 may differ by.
 _TOLERANCE = 1e-5
 # A graph with its weights inside may have 2 GB.
@@ -40,16 +41,31 @@ class Exported:
     Parameters
     ----------
     encoder : Path
-        Graph from ``x``, data as the estimator takes them, to ``code``, (n, latent_dim): what `transform` gives.
+        Graph from ``x``, data as the estimator takes them, to ``code``, (n, latent_dim): what `transform` gives. If
+        ``spread``, a second output ``std`` of the same shape is the standard deviation of q(z|x).
     decoder : Path
         Graph from ``code`` to ``x``, data in their own shape and units: what `inverse_transform` gives.
     error : float
         Largest difference of either from PyTorch on random samples, as a share of the largest value.
+    spread : bool
+        Whether the encoder gives standard deviations as well: so for models with a posterior, unless its spread has
+        no form in ONNX.
     """
 
     encoder: Path
     decoder: Path
     error: float
+    spread: bool = False
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """The two graphs of a model as the bytes of their files; see `Exported`."""
+
+    encoder: bytes
+    decoder: bytes
+    error: float
+    spread: bool
 
 
 def to_onnx(estimator: BaseAutoencoder, folder: str | PathLike[str]) -> Exported:
@@ -78,33 +94,57 @@ def to_onnx(estimator: BaseAutoencoder, folder: str | PathLike[str]) -> Exported
     -----
     Any number of rows goes in. The type of ``x`` is that of the training data, such as uint8; weights are inside.
     """
+    graphs = make_graphs(estimator)
+    folder = Path(folder)
+    encoder, decoder = folder / "encoder.onnx", folder / "decoder.onnx"
+    # Both are there and right before the first is written.
+    atomic_write(encoder, graphs.encoder)
+    atomic_write(decoder, graphs.decoder)
+    return Exported(encoder, decoder, graphs.error, graphs.spread)
+
+
+def make_graphs(estimator: BaseAutoencoder) -> Graphs:
+    """Both graphs of a fitted model, checked; errors are those of `to_onnx`."""
     require_onnx((*RUNTIME, "onnxscript"))
     check_is_fitted(estimator)
     module, info = estimator.module_.eval(), estimator.info_
     shape = (info.n_values,) if estimator.is_flat_ else info.shape
-    folder = Path(folder)
-    codes, samples = _probe(module, _PROBE)
+    codes, samples = _probe(module, max(_CHECKED))
     samples = samples.reshape(-1, *shape).to(getattr(torch, info.dtype, torch.float64))
-    halves = {
-        "encoder": (_Encoder(module, info.shape), samples, "x", "code"),
-        "decoder": (_Decoder(module, shape), codes, "code", "x"),
-    }
-    paths, errors = {}, []
-    for name, (half, inputs, source, target) in halves.items():
-        graph = _export(half, inputs, source, target, name)
-        errors.append(_distance(graph, half, inputs, name))
-        paths[name] = folder / f"{name}.onnx"
-        atomic_write(paths[name], graph)
-    return Exported(**paths, error=max(errors))
+    encoder, spread, worst = _encoder_graph(module, info.shape, samples)
+    decoder, error = _checked(_Decoder(module, shape), codes, "decoder", "code", ("x",))
+    return Graphs(encoder, decoder, max(error, worst), spread)
+
+
+def _encoder_graph(module: Composed, event: tuple[int, ...], samples: Tensor) -> tuple[bytes, bool, float]:
+    """The encoder, whether it gives standard deviations, and its error."""
+    if module.bottleneck.stochastic:
+        # Some posteriors have moments only by sampling, which no graph can do; their codes are written all the same.
+        with contextlib.suppress(ExportError):
+            both = _Encoder(module, event, spread=True)
+            graph, error = _checked(both, samples, "encoder", "x", ("code", "std"))
+            return graph, True, error
+    graph, error = _checked(_Encoder(module, event, spread=False), samples, "encoder", "x", ("code",))
+    return graph, False, error
+
+
+def _checked(half: nn.Module, inputs: Tensor, name: str, source: str, targets: tuple[str, ...]) -> tuple[bytes, float]:
+    graph = _export(half, inputs[:_TRACED], name, source, targets)
+    return graph, _distance(graph, half, inputs, name)
 
 
 class _Encoder(nn.Module):
-    def __init__(self, module: Composed, event: tuple[int, ...]) -> None:
+    def __init__(self, module: Composed, event: tuple[int, ...], *, spread: bool) -> None:
         super().__init__()
-        self.module, self.event = module, event
+        self.module, self.event, self.spread = module, event, spread
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.module.code(x.reshape(-1, *self.event))
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        h = self.module.features(x.reshape(-1, *self.event))
+        code = self.module.bottleneck.mean(h)
+        if not self.spread:
+            return (code,)
+        q: Any = self.module.bottleneck.posterior(h)
+        return code, q.stddev
 
 
 class _Decoder(nn.Module):
@@ -112,8 +152,8 @@ class _Decoder(nn.Module):
         super().__init__()
         self.module, self.shape = module, shape
 
-    def forward(self, z: Tensor) -> Tensor:
-        return self.module.decode(z).mean.reshape(-1, *self.shape)
+    def forward(self, z: Tensor) -> tuple[Tensor, ...]:
+        return (self.module.decode(z).mean.reshape(-1, *self.shape),)
 
 
 @torch.no_grad()
@@ -125,7 +165,7 @@ def _probe(module: Composed, n: int) -> tuple[Tensor, Tensor]:
         return codes, module.decode(codes).mean
 
 
-def _export(half: nn.Module, inputs: Tensor, source: str, target: str, name: str) -> bytes:
+def _export(half: nn.Module, inputs: Tensor, name: str, source: str, targets: tuple[str, ...]) -> bytes:
     """The graph of one half, for any number of rows."""
     n_bytes = sum(tensor.nbytes for tensor in [*half.parameters(), *half.buffers()])
     if n_bytes > _MOST_BYTES:
@@ -138,7 +178,7 @@ def _export(half: nn.Module, inputs: Tensor, source: str, target: str, name: str
                 dynamo=True,
                 opset_version=_OPSET,
                 input_names=[source],
-                output_names=[target],
+                output_names=list(targets),
                 dynamic_shapes=({0: torch.export.Dim("rows", min=1, max=1 << 31)},),
                 verbose=False,
             )
@@ -154,18 +194,19 @@ def _export(half: nn.Module, inputs: Tensor, source: str, target: str, name: str
 
 @torch.no_grad()
 def _distance(graph: bytes, half: nn.Module, inputs: Tensor, name: str) -> float:
-    """Largest difference between graph and model, over the largest value; for one row as for all of them."""
+    """Largest difference between graph and model, over the largest value, for several numbers of rows."""
     import onnxruntime as ort
 
     session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
     source = session.get_inputs()[0].name
     worst = 0.0
-    for rows in (inputs, inputs[:1]):
-        expected = half(rows).numpy().astype(np.float64)
-        found = np.asarray(session.run(None, {source: rows.numpy()})[0])
-        if found.shape != expected.shape:
-            raise ExportError(f"the graph of the {name} gives arrays of shape {found.shape}, not {expected.shape}")
-        worst = max(worst, float(np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-30)))
+    for n in _CHECKED:
+        outputs = session.run(None, {source: inputs[:n].numpy()})
+        for found, truth in zip(outputs, half(inputs[:n]), strict=True):
+            found, expected = np.asarray(found), truth.numpy().astype(np.float64)
+            if found.shape != expected.shape:
+                raise ExportError(f"the graph of the {name} gives arrays of shape {found.shape}, not {expected.shape}")
+            worst = max(worst, float(np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-30)))
     if not worst <= _TOLERANCE:
         raise ExportError(f"the graph of the {name} differs from the model by {worst:.1g} of the largest value")
     return worst
