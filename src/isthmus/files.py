@@ -15,6 +15,8 @@ from isthmus.errors import RunError
 if TYPE_CHECKING:
     from torch import Tensor
 
+PARAMS, WEIGHTS, HISTORY = "params.json", "model.safetensors", "history.csv"
+"""The files of a run folder."""
 _MOST_JSON_BYTES = 4 << 20
 
 

@@ -26,7 +26,16 @@ from isthmus.corruptions import CustomCorruption
 from isthmus.data.info import DataInfo
 from isthmus.errors import IsthmusError, ParameterError, RunError
 from isthmus.explore.attributes import MOST_ATTRIBUTES, restore_attributes
-from isthmus.files import atomic_write, read_json, read_tensors, write_json, write_tensors
+from isthmus.files import (
+    HISTORY,
+    PARAMS,
+    WEIGHTS,
+    atomic_write,
+    read_json,
+    read_tensors,
+    write_json,
+    write_tensors,
+)
 from isthmus.models.auto import Choice
 from isthmus.networks import Scaling
 from isthmus.priors.afterwards import Afterwards, FittedPrior, fitted_prior
@@ -39,7 +48,6 @@ if TYPE_CHECKING:
     from isthmus.models.base import BaseAutoencoder
 
 _FORMAT = 1
-PARAMS, WEIGHTS, HISTORY = "params.json", "model.safetensors", "history.csv"
 # Larger declared sizes are forged: counts of 16 million, a list of 200 layers, a history of 16 MB.
 _MOST, _MOST_ITEMS, _MOST_HISTORY = 1 << 24, 200, 16 << 20
 _DTYPES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float32", "float64")

@@ -1,0 +1,90 @@
+"""The application: routes, guards and errors put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib import import_module
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.staticfiles import StaticFiles
+
+from isthmus import __version__
+from isthmus.errors import IsthmusError
+from isthmus.studio.context import Studio
+from isthmus.studio.guards import Guards
+from isthmus.studio.library import Library
+from isthmus.studio.pages import STATIC, policy
+from isthmus.studio.refusal import Refusal, refuse, told
+from isthmus.studio.settings import Settings
+from isthmus.studio.work import Work
+
+ROUTERS = (
+    "isthmus.studio.pages:router",
+    "isthmus.studio.runs_api:router",
+)
+"""Where the routes are, "module:attribute", in the order in which they are listed."""
+
+_PLAIN = {404: "there is nothing at this address", 405: "this address does not know that method"}
+
+
+def create_app(settings: Settings, *, warm_up: Callable[[], None] | None = None) -> FastAPI:
+    """The studio as an ASGI application.
+
+    Parameters
+    ----------
+    settings : Settings
+        What it serves, and how much it takes on.
+    warm_up : callable, optional
+        Work to be done once the server listens, before any other.
+    """
+    settings.check()
+    library = Library(settings.paths, settings.data, settings.limits.points)
+    studio = Studio(settings, library, Work(settings.limits.waiting))
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if warm_up is not None:
+            studio.work.background(warm_up)
+        yield
+        studio.work.close()
+
+    app = FastAPI(
+        title="isthmus studio",
+        version=__version__,
+        description="Trained autoencoders over HTTP: encode, decode, reconstruct, sample and score.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.studio = studio
+    for place in ROUTERS:
+        module, _, attribute = place.partition(":")
+        app.include_router(getattr(import_module(module), attribute))
+    app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
+    app.add_middleware(Guards, settings=settings, policy=policy())
+    for kind in (Refusal, IsthmusError, Exception):
+        app.add_exception_handler(kind, _refuse)
+    app.add_exception_handler(HTTPException, _refuse_plainly)
+    app.add_exception_handler(RequestValidationError, _refuse_values)
+    return app
+
+
+async def _refuse(_: Request, error: Exception) -> JSONResponse:
+    return refuse(*told(error), error.headers if isinstance(error, Refusal) else None)
+
+
+async def _refuse_plainly(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    sentence = _PLAIN.get(error.status_code, str(error.detail))
+    return refuse(error.status_code, sentence, dict(error.headers or {}))
+
+
+async def _refuse_values(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"][1:]) or "the request"
+    return refuse(422, f"{place}: {first['msg']}")

@@ -1,0 +1,62 @@
+/** A socket that sends numbered questions as text and gets frames back; it opens when first used, and again if lost. */
+
+import { unpack } from "isthmus/frame.js";
+
+export class Live {
+  /** @param {string} path on this server */
+  constructor(path) {
+    this.path = path;
+    this.socket = null;
+    this.opened = null;
+    this.last = 0;
+    this.asked = new Map();
+  }
+
+  /**
+   * @param {string} op
+   * @param {Object} fields
+   * @returns {Promise<{header: Object, arrays: Object}>}
+   */
+  async request(op, fields) {
+    const socket = await this.#open();
+    const id = ++this.last;
+    return new Promise((resolve, reject) => {
+      this.asked.set(id, { resolve, reject });
+      socket.send(JSON.stringify({ id, op, ...fields }));
+    });
+  }
+
+  close() {
+    this.socket?.close();
+  }
+
+  #open() {
+    if (this.opened) return this.opened;
+    const url = new URL(this.path, location.href);
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(url);
+    socket.binaryType = "arraybuffer";
+    this.socket = socket;
+    this.opened = new Promise((resolve, reject) => {
+      socket.onopen = () => resolve(socket);
+      socket.onclose = () => {
+        this.opened = null;
+        const lost = new Error("The connection to the studio's server is lost; is it still running?");
+        reject(lost);
+        for (const { reject: fail } of this.asked.values()) fail(lost);
+        this.asked.clear();
+      };
+    });
+    socket.onmessage = ({ data }) => this.#answer(data);
+    return this.opened;
+  }
+
+  #answer(data) {
+    const frame = unpack(data);
+    const question = this.asked.get(frame.header.id);
+    if (!question) return;
+    this.asked.delete(frame.header.id);
+    if (frame.header.error) question.reject(new Error(frame.header.error));
+    else question.resolve(frame);
+  }
+}

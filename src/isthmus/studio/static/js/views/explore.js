@@ -1,0 +1,7 @@
+import { el } from "isthmus/parts/dom.js";
+
+export const title = "Explore";
+
+export async function mount(root, { route }) {
+  root.append(el("h1", {}, route.params.run ?? title));
+}

@@ -1,0 +1,60 @@
+"""One thread that uses the models, and a queue before it that never grows without bound."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from isthmus.studio.refusal import Refusal
+
+T = TypeVar("T")
+
+
+class Work:
+    """Pieces of work, done one after the other in a thread of their own, so that the event loop never waits.
+
+    One thread, because PyTorch itself uses all cores for what is large, and for what is small a second thread would
+    only wait for the first.
+
+    Parameters
+    ----------
+    waiting : int
+        Pieces that may wait at once; further ones are refused.
+    """
+
+    def __init__(self, waiting: int) -> None:
+        self._most = waiting + 1  # one of them is being done
+        self._pending = 0
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="isthmus-work")
+
+    async def run(self, function: Callable[..., T], *args: Any) -> T:
+        """What a function returns.
+
+        Raises
+        ------
+        Refusal
+            With 503, if too much is waiting.
+        """
+        if self._pending >= self._most:
+            sentence = f"the server is busy: {self._most - 1} requests wait already; try again in a second"
+            raise Refusal(503, sentence, {"Retry-After": "1"})
+        self._pending += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
+        finally:
+            self._pending -= 1
+
+    async def each(self, pieces: Iterable[Callable[[], T]]) -> list[T]:
+        """What each of several functions returns, for work that takes long: others are served in between."""
+        loop = asyncio.get_running_loop()
+        return [await loop.run_in_executor(self._pool, piece) for piece in pieces]
+
+    def background(self, function: Callable[[], Any]) -> None:
+        """Do something before anything else that comes, without waiting for it."""
+        self._pool.submit(function)
+
+    def close(self) -> None:
+        """Drop what waits, and let what is being done come to its end."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
