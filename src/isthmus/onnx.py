@@ -199,14 +199,15 @@ def _distance(graph: bytes, half: nn.Module, inputs: Tensor, name: str) -> float
 
     session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
     source = session.get_inputs()[0].name
+    scales = [max(float(truth.abs().max()), 1e-30) for truth in half(inputs)]
     worst = 0.0
     for n in _CHECKED:
         outputs = session.run(None, {source: inputs[:n].numpy()})
-        for found, truth in zip(outputs, half(inputs[:n]), strict=True):
+        for found, truth, scale in zip(outputs, half(inputs[:n]), scales, strict=True):
             found, expected = np.asarray(found), truth.numpy().astype(np.float64)
             if found.shape != expected.shape:
                 raise ExportError(f"the graph of the {name} gives arrays of shape {found.shape}, not {expected.shape}")
-            worst = max(worst, float(np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-30)))
+            worst = max(worst, float(np.abs(found - expected).max()) / scale)
     if not worst <= _TOLERANCE:
         raise ExportError(f"the graph of the {name} differs from the model by {worst:.1g} of the largest value")
     return worst
