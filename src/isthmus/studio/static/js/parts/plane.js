@@ -1,0 +1,25 @@
+/** The plane of a map in the space of the codes: from places to codes, and from codes to the nearest place. */
+
+/**
+ * @param {{origin: number[], across: number[], up: number[]}} plane
+ * @returns {Float64Array} the code at a place
+ */
+export function codeAt({ origin, across, up }, [x, y]) {
+  return Float64Array.from(origin, (value, i) => value + x * across[i] + y * up[i]);
+}
+
+/** The place whose code is nearest to this one; null if the plane has no two directions. */
+export function placeOf({ origin, across, up }, z) {
+  let [aa, au, uu, ad, ud] = [0, 0, 0, 0, 0];
+  for (let i = 0; i < origin.length; i += 1) {
+    const difference = z[i] - origin[i];
+    aa += across[i] * across[i];
+    au += across[i] * up[i];
+    uu += up[i] * up[i];
+    ad += across[i] * difference;
+    ud += up[i] * difference;
+  }
+  const determinant = aa * uu - au * au;
+  if (!(Math.abs(determinant) > 1e-12)) return null;
+  return [(uu * ad - au * ud) / determinant, (aa * ud - au * ad) / determinant];
+}

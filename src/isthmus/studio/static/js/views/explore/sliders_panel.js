@@ -1,0 +1,104 @@
+/** One slider for each attribute and each latent, the most active first. */
+
+import { el } from "isthmus/parts/dom.js";
+import { short } from "isthmus/parts/numbers.js";
+import { Slider } from "isthmus/parts/slider.js";
+
+const MOST = 16;
+const LEAST_ACTIVITY = 0.01;
+
+export class SlidersPanel {
+  /** @param {{info: Object, position: import("isthmus/parts/position.js").Position}} options */
+  constructor({ info, position }) {
+    Object.assign(this, { info, position });
+    this.latents = info.latents.map((latent) => this.#latent(latent));
+    this.attributes = (info.attributes ?? []).map((attribute) => this.#attribute(attribute));
+    const first = this.#nFirst();
+    this.node = el(
+      "section",
+      { class: "card sliders-panel", "aria-label": "Sliders" },
+      this.attributes.length ? group("Attributes", this.attributes.map(({ slider }) => slider.node)) : null,
+      group("Latents", this.latents.slice(0, first).map(({ slider }) => slider.node), "most active first"),
+      this.#rest(first),
+    );
+    position.onchange(() => this.follow());
+    this.follow();
+  }
+
+  /** Latents that say nothing are out of the way, unless none says anything. */
+  #nFirst() {
+    const active = this.info.latents.filter(({ activity }) => !(activity < LEAST_ACTIVITY)).length;
+    return Math.min(active || this.latents.length, MOST);
+  }
+
+  #rest(first) {
+    const rest = this.latents.slice(first);
+    if (!rest.length) return null;
+    const name = first < MOST ? "inactive" : "more";
+    return el(
+      "details",
+      { class: "more-sliders" },
+      el("summary", {}, `${rest.length} ${name}`),
+      el("div", { class: "sliders" }, rest.map(({ slider }) => slider.node)),
+    );
+  }
+
+  #latent({ index, name, activity, low, high, step }) {
+    const slider = new Slider({
+      name,
+      low,
+      high,
+      step,
+      note: `activity ${short(activity)}`,
+      label: `Latent ${name}, activity ${short(activity)}`,
+      onstart: () => this.position.keep(),
+      oninput: (value) => this.position.moveOne(index, value),
+    });
+    return { slider, index };
+  }
+
+  #attribute(attribute) {
+    const { name, low, high } = attribute;
+    const slider = new Slider({
+      name,
+      low,
+      high,
+      label: `Attribute ${name}`,
+      onstart: () => this.position.keep(),
+      oninput: (value) => this.position.moveAlong(attribute.axis, value - measure(attribute, this.position.z)),
+    });
+    return { slider, attribute };
+  }
+
+  /** Put the thumbs where the position is. */
+  follow() {
+    const { z } = this.position;
+    for (const { slider, index } of this.latents) if (slider.value !== z[index]) slider.set(z[index]);
+    for (const { slider, attribute } of this.attributes) slider.set(measure(attribute, z));
+  }
+
+  /** @param {Object|null} known the answer of `posterior` for the selected sample */
+  posterior(known) {
+    for (const { slider, index } of this.latents) {
+      slider.posterior(known ? { mean: known.mean[index], std: known.std?.[index] ?? null } : null);
+    }
+    for (const { slider, attribute } of this.attributes) {
+      const found = known?.attributes?.find(({ name }) => name === attribute.name);
+      slider.posterior(found ?? null);
+    }
+  }
+}
+
+/** How much of an attribute a code has: its weights measure, its axis moves. */
+function measure({ weights, offset }, z) {
+  return weights.reduce((sum, weight, i) => sum + weight * z[i], -offset);
+}
+
+function group(name, sliders, note) {
+  return el(
+    "div",
+    { class: "slider-group", role: "group", "aria-label": name },
+    el("h3", {}, name, note ? el("span", { class: "muted small" }, ` ${note}`) : null),
+    el("div", { class: "sliders" }, sliders),
+  );
+}
