@@ -60,12 +60,17 @@ class Exported:
 
 @dataclass(frozen=True)
 class Graphs:
-    """The two graphs of a model as the bytes of their files; see `Exported`."""
+    """The graphs of a model as the bytes of their files; see `Exported`.
+
+    If positions stand for its codes, the encoder gives these, and ``codes`` is a graph from them, ``position``, to
+    what the decoder takes.
+    """
 
     encoder: bytes
     decoder: bytes
     error: float
     spread: bool
+    codes: bytes | None = None
 
 
 def to_onnx(estimator: BaseAutoencoder, folder: str | PathLike[str]) -> Exported:
@@ -103,28 +108,50 @@ def to_onnx(estimator: BaseAutoencoder, folder: str | PathLike[str]) -> Exported
     return Exported(encoder, decoder, graphs.error, graphs.spread)
 
 
-def make_graphs(estimator: BaseAutoencoder) -> Graphs:
+class Positions(nn.Module):
+    """What stands for a code outside the graphs: the code itself, unless a subclass says otherwise."""
+
+    def __init__(self, module: Composed) -> None:
+        super().__init__()
+        self.bottleneck = module.bottleneck
+
+    def of(self, h: Tensor) -> Tensor:
+        """Positions (n, width) of features (n, n_features)."""
+        return self.bottleneck.mean(h)
+
+    def codes(self, z: Tensor) -> Tensor:
+        """Codes (n, latent_dim) that positions stand for."""
+        return z
+
+
+def make_graphs(estimator: BaseAutoencoder, positions: Positions | None = None) -> Graphs:
     """Both graphs of a fitted model, checked; errors are those of `to_onnx`."""
     require_onnx((*RUNTIME, "onnxscript"))
     check_is_fitted(estimator)
     module, info = estimator.module_.eval(), estimator.info_
     shape = (info.n_values,) if estimator.is_flat_ else info.shape
-    codes, samples = _probe(module, max(_CHECKED))
-    samples = samples.reshape(-1, *shape).to(getattr(torch, info.dtype, torch.float64))
-    encoder, spread, worst = _encoder_graph(module, info.shape, samples)
-    decoder, error = _checked(_Decoder(module, shape), codes, "decoder", "code", ("x",))
-    return Graphs(encoder, decoder, max(error, worst), spread)
+    codes, decoded = _probe(module, max(_CHECKED))
+    samples = decoded.reshape(-1, *shape).to(getattr(torch, info.dtype, torch.float64))
+    encoder, spread, error = _encoder_graph(module, positions or Positions(module), samples)
+    decoder, worst = _checked(_Decoder(module, shape), codes, "decoder", "code", ("x",))
+    error = max(error, worst)
+    if positions is None:
+        return Graphs(encoder, decoder, error, spread)
+    with torch.no_grad():
+        places = positions.of(module.features(decoded))
+    meant, worst = _checked(_Meaning(positions), places, "code", "position", ("code",))
+    return Graphs(encoder, decoder, max(error, worst), spread, meant)
 
 
-def _encoder_graph(module: Composed, event: tuple[int, ...], samples: Tensor) -> tuple[bytes, bool, float]:
+def _encoder_graph(module: Composed, positions: Positions, samples: Tensor) -> tuple[bytes, bool, float]:
     """The encoder, whether it gives standard deviations, and its error."""
     if module.bottleneck.stochastic:
         # Some posteriors have moments only by sampling, which no graph can do; their codes are written all the same.
         with contextlib.suppress(ExportError):
-            both = _Encoder(module, event, spread=True)
+            both = _Encoder(module, positions, spread=True)
             graph, error = _checked(both, samples, "encoder", "x", ("code", "std"))
             return graph, True, error
-    graph, error = _checked(_Encoder(module, event, spread=False), samples, "encoder", "x", ("code",))
+    graph, error = _checked(_Encoder(module, positions, spread=False), samples, "encoder", "x", ("code",))
     return graph, False, error
 
 
@@ -134,17 +161,26 @@ def _checked(half: nn.Module, inputs: Tensor, name: str, source: str, targets: t
 
 
 class _Encoder(nn.Module):
-    def __init__(self, module: Composed, event: tuple[int, ...], *, spread: bool) -> None:
+    def __init__(self, module: Composed, positions: Positions, *, spread: bool) -> None:
         super().__init__()
-        self.module, self.event, self.spread = module, event, spread
+        self.module, self.positions, self.spread = module, positions, spread
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        h = self.module.features(x.reshape(-1, *self.event))
-        code = self.module.bottleneck.mean(h)
+        h = self.module.features(x.reshape(-1, *self.module.event_shape))
+        code = self.positions.of(h)
         if not self.spread:
             return (code,)
         q: Any = self.module.bottleneck.posterior(h)
         return code, q.stddev
+
+
+class _Meaning(nn.Module):
+    def __init__(self, positions: Positions) -> None:
+        super().__init__()
+        self.positions = positions
+
+    def forward(self, z: Tensor) -> tuple[Tensor, ...]:
+        return (self.positions.codes(z),)
 
 
 class _Decoder(nn.Module):

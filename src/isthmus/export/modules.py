@@ -23,7 +23,7 @@ _TOO_OLD = (
     "document.getElementById('main').textContent = 'This page needs a newer browser.';"
 )
 
-_SPECIFIER = re.compile(r'(?:\bfrom|\bimport)\s*\(?\s*"([^"]+)"')
+_SPECIFIER = re.compile(r'(?:\bfrom|\bimport)\s*\(?\s*"(isthmus/[\w./-]+|onnxruntime-web)"')
 _NEEDS = re.compile(r'needs: "(\w+)"')
 _SOURCE_MAP = re.compile(r"^//# sourceMappingURL=.*$", re.MULTILINE)
 

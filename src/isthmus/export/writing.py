@@ -18,6 +18,11 @@ _RECORD = "page.json"
 _HEAD = 4096
 
 
+def is_single(out: Path) -> bool:
+    """Whether a page of this name is one file."""
+    return out.suffix.lower() in (".html", ".htm")
+
+
 def check_target(out: Path) -> None:
     """See that a page can go there, before anything takes time.
 
@@ -26,7 +31,7 @@ def check_target(out: Path) -> None:
     ExportError
         There is something that is not a page of ours.
     """
-    if out.suffix.lower() in (".html", ".htm"):
+    if is_single(out):
         _check_file(out)
     else:
         _check_folder(out)

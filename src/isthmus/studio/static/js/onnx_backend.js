@@ -4,7 +4,7 @@
  * What does not change, such as the map, was worked out when the page was written; see `isthmus.export.content`.
  */
 
-import { shownFrom } from "isthmus/backend.js";
+import { rowsFrom, shownFrom } from "isthmus/backend.js";
 import { unpack } from "isthmus/frame.js";
 import { asset } from "isthmus/web/assets.js";
 import { attributesOf, way } from "isthmus/web/codes.js";
@@ -23,8 +23,11 @@ class OnnxBackend {
     this.can = { runs: false, train: false, lab: false, files: false, own: true };
     this.decoder = new Network("decoder");
     this.encoder = new Network("encoder");
-    this.sheets = arrays.rows ? null : new Sheets(header.sheets, arrays);
-    this.decoder.warm().catch(() => {}); // said where it is needed
+    // Sliders of some models count vectors of a codebook, say: then a network of its own tells the code.
+    this.meaning = header.meaning ? new Network("codes") : null;
+    this.sheets = header.sheets ? new Sheets(header.sheets, arrays) : null;
+    this.planes = cutPlanes(header.planes, arrays.planes.values);
+    this.decoder.warm().catch(() => {}); // whoever decodes is told
   }
 
   get info() {
@@ -41,15 +44,16 @@ class OnnxBackend {
   }
 
   async map(name, { x, y, colour } = {}) {
-    const { axes, colours, planes, of, contours } = this.header;
-    const chosen = { x: x ?? this.header.x, y: y ?? this.header.y, colour: colour ?? this.header.colour };
-    const [across, up] = [chosen.x, chosen.y].map((id) => axes.findIndex((axis) => axis.id === id));
-    const paint = colours.findIndex(({ id }) => id === chosen.colour);
+    const { axes, colours, of, contours } = this.header;
+    const ids = { x: x ?? this.header.x, y: y ?? this.header.y, colour: colour ?? this.header.colour };
+    const [across, up] = [ids.x, ids.y].map((id) => axes.findIndex((axis) => axis.id === id));
+    const paint = colours.findIndex(({ id }) => id === ids.colour);
     if (across < 0 || up < 0 || paint < 0) throw new Error("This page has no such axis or colour.");
+    if (across === up) throw new Error("Both axes of the map are the same; choose two that differ.");
+    const pair = pairNumber(across, up, axes.length);
+    const turned = across > up;
     const n = this.arrays.places.shape[1];
     const places = (axis) => this.arrays.places.values.subarray(axis * n, (axis + 1) * n);
-    const swapped = across > up;
-    const plane = planes[swapped ? `${up},${across}` : `${across},${up}`];
     return {
       x: places(across),
       y: places(up),
@@ -57,12 +61,12 @@ class OnnxBackend {
       rows: Uint32Array.from({ length: n }, (_, i) => i),
       header: {
         axes,
-        x: chosen.x,
-        y: chosen.y,
-        plane: swapped ? { origin: plane.origin, across: plane.up, up: plane.across } : plane,
+        x: ids.x,
+        y: ids.y,
+        plane: turned ? turnedPlane(this.planes[pair]) : this.planes[pair],
         colour: colours[paint],
         colours: colours.map(({ id, name: said }) => ({ id, name: said })),
-        contours: swapped ? plane.contours.map(turned) : plane.contours,
+        contours: turned ? contours[pair].map(turnedContour) : contours[pair],
         of,
       },
     };
@@ -70,21 +74,17 @@ class OnnxBackend {
 
   async samples(name, rows) {
     const labels = rows.map((row) => this.header.labels?.[row] ?? null);
-    const scores = rows.map((row) => this.header.scores?.[row] ?? null);
-    const shown = this.sheets ? await this.sheets.get(rows) : rows.map((row) => this.#row("rows", row));
-    return { shown: this.sheets ? shown : shown.map((values) => ({ kind: "row", values })), header: { labels, scores } };
+    const scores = rows.map((row) => this.#value("score", row));
+    const shown = this.sheets
+      ? await this.sheets.get(rows)
+      : rows.map((row) => ({ kind: "row", values: this.#row("rows", row) }));
+    return { shown, header: { labels, scores } };
   }
 
   async posterior(name, row) {
-    const mean = this.#row("codes", row);
-    const std = this.arrays.stds ? this.#row("stds", row) : null;
-    const { labels, errors, scores } = this.header;
-    return {
-      ...this.#known(mean, std),
-      label: labels?.[row] ?? null,
-      error: errors?.[row] ?? null,
-      score: scores?.[row] ?? null,
-    };
+    const known = this.#known(this.#row("positions", row), this.arrays.stds ? this.#row("stds", row) : null);
+    const label = this.header.labels?.[row] ?? null;
+    return { ...known, label, error: this.#value("error", row), score: this.#value("score", row) };
   }
 
   async decode(name, z) {
@@ -92,7 +92,7 @@ class OnnxBackend {
   }
 
   reconstruct(name, row) {
-    return this.decode(name, this.#row("codes", row));
+    return this.decode(name, this.#row("positions", row));
   }
 
   async draw(name, seed) {
@@ -101,14 +101,17 @@ class OnnxBackend {
   }
 
   async path(name, { from, to, kind = "linear", steps = 9 }) {
-    const [start, end] = [from, to].map((place) => Array.from(place.z ?? this.#row("codes", place.row)));
-    const codes = way(start, end, { kind, steps, middle: this.header.middle });
-    return { shown: await this.#decoded(codes), z: codes.map((code) => Float32Array.from(code)) };
+    const [start, end] = [from, to].map((place) => Array.from(place.z ?? this.#row("positions", place.row)));
+    // Ways lead through codes, which positions that count vectors are not.
+    const ends = this.meaning ? await this.#codes([start, end]) : [start, end];
+    const codes = way(...ends, { kind, steps, middle: this.header.middle });
+    return { shown: await this.#decoded(codes, true), z: codes.map((code) => Float32Array.from(code)) };
   }
 
   /**
-   * Encode a sample that is not of the page's own, and decode it again.
+   * Encode a sample that the page did not come with.
    * @param {ArrayLike<number>} values in the units of the data
+   * @returns {Promise<{mean: number[], std: number[]|null, attributes: Object[]}>}
    */
   async encode(values) {
     const { type, shape } = this.header.input;
@@ -127,15 +130,50 @@ class OnnxBackend {
     return values.subarray(row * shape[1], (row + 1) * shape[1]);
   }
 
-  async #decoded(codes) {
-    const d = this.info.latent_dim;
-    const all = new Float32Array(codes.length * d);
-    codes.forEach((code, i) => all.set(code, i * d));
-    const { x } = await this.decoder.run(all, [codes.length, d]);
-    const shape = [codes.length, ...this.info.shape];
-    if (this.info.kind === "row") return shownFrom({ shape: [codes.length, x.values.length / codes.length], values: Float32Array.from(x.values) });
-    return shownFrom(bytesOf(x.values, shape, this.header.black_white));
+  /** What a colour of the map says of a row. */
+  #value(id, row) {
+    const number = this.header.colours.findIndex((colour) => colour.id === id);
+    return this.arrays[`colour${number}`]?.values[row] ?? null;
   }
+
+  async #codes(positions) {
+    const { code } = await this.meaning.run(positions.flatMap((z) => Array.from(z)), [positions.length, positions[0].length]);
+    return rowsFrom(code).map((row) => Array.from(row));
+  }
+
+  /** @param {ArrayLike<number>[]} positions or codes, if they are */
+  async #decoded(positions, areCodes = positions[0].length !== this.info.width) {
+    const codes = this.meaning && !areCodes ? await this.#codes(positions) : positions.map((z) => Array.from(z));
+    const { x } = await this.decoder.run(codes.flat(), [codes.length, codes[0].length]);
+    if (this.info.kind === "picture") return shownFrom(bytesOf(x.values, [codes.length, ...this.info.shape], this.header.black_white));
+    return shownFrom({ shape: [codes.length, x.values.length / codes.length], values: Float32Array.from(x.values) });
+  }
+}
+
+/** Planes of all pairs of axes: the array holds origin, across and up of each, where there is one. */
+function cutPlanes(widths, values) {
+  let start = 0;
+  return widths.map((width) => {
+    if (width === null) return null;
+    const part = (i) => values.subarray(start + i * width, start + (i + 1) * width);
+    const plane = { origin: part(0), across: part(1), up: part(2) };
+    start += 3 * width;
+    return plane;
+  });
+}
+
+/** Number of the pair (i, j) among (0, 1), (0, 2) ... (1, 2) ... of so many axes. */
+function pairNumber(i, j, n) {
+  const [first, second] = i < j ? [i, j] : [j, i];
+  return first * n - (first * (first + 1)) / 2 + second - first - 1;
+}
+
+function turnedPlane(plane) {
+  return plane && { origin: plane.origin, across: plane.up, up: plane.across };
+}
+
+function turnedContour({ mass, lines }) {
+  return { mass, lines: lines.map((line) => line.map((_, i) => line[i % 2 ? i - 1 : i + 1])) };
 }
 
 /** Pictures in the data's own units as bytes, as `isthmus.explore.sheets.to_bytes` makes them. */
@@ -154,8 +192,4 @@ export function bytesOf(values, [n, height, width, channels = 1], [low, high]) {
     }
   }
   return { shape: [n, height, width, kept], values: new Uint8Array(pixels.buffer) };
-}
-
-function turned({ mass, lines }) {
-  return { mass, lines: lines.map((line) => line.map((_, i) => line[i % 2 ? i - 1 : i + 1])) };
 }
