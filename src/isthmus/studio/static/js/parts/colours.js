@@ -63,3 +63,8 @@ function index(value, low, high) {
   const share = (value - low) / (high - low || 1);
   return Math.min(255, Math.max(0, Math.round(255 * (Number.isFinite(share) ? share : 0))));
 }
+
+/** A token as a colour of CSS, so opaque. */
+export function ink(name, opacity = 1) {
+  return `rgb(${token(name).join(" ")} / ${opacity})`;
+}

@@ -10,7 +10,7 @@ import { el } from "isthmus/parts/dom.js";
 import { listen } from "isthmus/parts/map_hands.js";
 import { drawOverlay } from "isthmus/parts/map_overlay.js";
 import { Finder } from "isthmus/parts/nearest.js";
-import { pointsOn } from "isthmus/parts/scatter_gl.js";
+import { makePoints } from "isthmus/parts/scatter.js";
 
 const REACH = 9;
 
@@ -32,7 +32,8 @@ export class LatentMap {
     this.map = null;
     this.only = null;
     this.lassoOn = false;
-    this.points = el("canvas", { class: "map-points", "aria-hidden": "true" });
+    this.painter = makePoints();
+    this.points = this.painter.canvas;
     this.over = el("canvas", { class: "map-over", "aria-hidden": "true" });
     this.node = el(
       "div",
@@ -40,7 +41,6 @@ export class LatentMap {
       this.points,
       this.over,
     );
-    this.painter = pointsOn(this.points);
     this.painter.onrestored = () => this.redraw();
     this.node.dataset.painter = this.painter.kind;
     listen(this.node, this);

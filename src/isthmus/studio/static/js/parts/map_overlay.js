@@ -1,6 +1,6 @@
 /** What lies over the points: contours of the prior, the selection, the position of the sliders, the cursor, the lasso. */
 
-import { ink } from "isthmus/parts/scatter_gl.js";
+import { ink } from "isthmus/parts/colours.js";
 
 /**
  * @param {CanvasRenderingContext2D} context

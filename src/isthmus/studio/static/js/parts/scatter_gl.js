@@ -1,8 +1,7 @@
 /** Points by WebGL 2: positions and colours lie on the card, and a move of the camera changes one uniform. */
 
-import { token } from "isthmus/parts/colours.js";
-
 const VERTEX = `#version 300 es
+precision highp float;
 in vec2 place;
 in vec4 colour;
 uniform vec2 scale;
@@ -16,7 +15,7 @@ void main() {
 }`;
 
 const FRAGMENT = `#version 300 es
-precision mediump float;
+precision highp float;
 in vec4 tint;
 uniform float size;
 uniform float opacity;
@@ -28,16 +27,28 @@ void main() {
   result = vec4(tint.rgb * cover, cover);
 }`;
 
-/** @returns {WebGLPoints|null} null where there is no WebGL 2 */
-export function webglPoints(canvas) {
-  const gl = canvas.getContext("webgl2", { antialias: false, alpha: true, premultipliedAlpha: true });
-  if (!gl) return null;
+const IN_SOFTWARE = /swiftshader|llvmpipe|softpipe|software|basic render/i;
+
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {{software?: boolean}} [options] whether WebGL that runs in software will do
+ * @returns {WebGLPoints|null} null where there is no WebGL 2, or only a slow one
+ */
+export function webglPoints(canvas, { software = false } = {}) {
+  const gl = canvas.getContext("webgl2", { antialias: false, failIfMajorPerformanceCaveat: !software });
+  if (!gl || (!software && inSoftware(gl))) return null;
   try {
     return new WebGLPoints(canvas, gl);
   } catch (error) {
     console.warn(error.message);
     return null;
   }
+}
+
+/** Not every browser owns up when it is asked for a fast context only. */
+function inSoftware(gl) {
+  const names = gl.getExtension("WEBGL_debug_renderer_info");
+  return Boolean(names) && IN_SOFTWARE.test(gl.getParameter(names.UNMASKED_RENDERER_WEBGL));
 }
 
 class WebGLPoints {
@@ -139,58 +150,4 @@ function attribute(gl, program, name, size, type, normalised) {
   gl.enableVertexAttribArray(at);
   gl.vertexAttribPointer(at, size, type, normalised, 0, 0);
   return buffer;
-}
-
-/** The same points on a plain canvas, for browsers without WebGL 2: slower, and squares instead of discs. */
-export class CanvasPoints {
-  constructor(canvas) {
-    this.canvas = canvas;
-    this.context = canvas.getContext("2d");
-    this.kind = "canvas";
-    this.groups = new Map();
-  }
-
-  load(map, colours) {
-    this.map = map;
-    this.paint(colours);
-  }
-
-  /** Points of a colour are drawn together: changing the brush is what costs. */
-  paint(colours) {
-    this.groups = new Map();
-    for (let i = 0; i < colours.length / 4; i += 1) {
-      const key = `${colours[4 * i]} ${colours[4 * i + 1]} ${colours[4 * i + 2]} / ${(colours[4 * i + 3] / 255).toFixed(2)}`;
-      if (!this.groups.has(key)) this.groups.set(key, []);
-      this.groups.get(key).push(i);
-    }
-  }
-
-  draw(camera, { radius, opacity, ratio }) {
-    const { context, canvas, map } = this;
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, canvas.width, canvas.height);
-    context.globalAlpha = opacity;
-    for (const [colour, points] of this.groups) {
-      context.fillStyle = `rgb(${colour})`;
-      for (const i of points) {
-        const [px, py] = camera.toPixels(map.x[i], map.y[i]);
-        if (px < -9 || py < -9 || px > camera.width + 9 || py > camera.height + 9) continue;
-        context.fillRect(px - radius, py - radius, 2 * radius, 2 * radius);
-      }
-    }
-  }
-
-  finish() {}
-
-  destroy() {}
-}
-
-/** The best that this browser has. */
-export function pointsOn(canvas) {
-  return webglPoints(canvas) ?? new CanvasPoints(canvas);
-}
-
-/** Colour of marks over the points, as CSS. */
-export function ink(name, opacity = 1) {
-  return `rgb(${token(name).join(" ")} / ${opacity})`;
 }
