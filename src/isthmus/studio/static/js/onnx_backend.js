@@ -21,13 +21,13 @@ class OnnxBackend {
   constructor(header, arrays) {
     Object.assign(this, { header, arrays });
     this.can = { runs: false, train: false, lab: false, files: false, own: true };
-    this.decoder = new Network("decoder");
+    this.decoding = new Network("decoder");
     this.encoder = new Network("encoder");
     // Sliders of some models count vectors of a codebook, say: then a network of its own tells the code.
     this.meaning = header.meaning ? new Network("codes") : null;
     this.sheets = header.sheets ? new Sheets(header.sheets, arrays) : null;
     this.planes = cutPlanes(header.planes, arrays.planes.values);
-    this.decoder.warm().catch(() => {}); // whoever decodes is told
+    this.decoding.warm().catch(() => {}); // whoever decodes is told
   }
 
   get info() {
@@ -109,14 +109,23 @@ class OnnxBackend {
   }
 
   /**
-   * Encode a sample that the page did not come with.
-   * @param {ArrayLike<number>} values in the units of the data
-   * @returns {Promise<{mean: number[], std: number[]|null, attributes: Object[]}>}
+   * Encode a sample that the page did not come with, and decode it again.
+   * @param {Float64Array} values in the units of the data
+   * @returns {Promise<{known: Object, given: Shown, shown: Shown, error: number}>} `known` of its code, the sample and
+   *   its reconstruction as they are shown, and the root mean square of their difference
    */
-  async encode(values) {
+  async own(values) {
     const { type, shape } = this.header.input;
     const { code, std } = await this.encoder.run(values, [1, ...shape], type);
-    return this.#known(code.values, std?.values ?? null);
+    const { x } = await this.#decoder([code.values]);
+    const error = Math.sqrt(values.reduce((sum, value, i) => sum + (Number(x.values[i]) - value) ** 2, 0) / values.length);
+    const known = this.#known(code.values, std?.values ?? null);
+    return { known, given: this.#shown(values, 1)[0], shown: this.#shown(x.values, 1)[0], error };
+  }
+
+  /** Reconstruction errors of the samples of the page, if it has any. */
+  errors() {
+    return this.#colour("error");
   }
 
   #known(mean, std) {
@@ -130,10 +139,13 @@ class OnnxBackend {
     return values.subarray(row * shape[1], (row + 1) * shape[1]);
   }
 
-  /** What a colour of the map says of a row. */
+  /** The values of a colour of the map. */
+  #colour(id) {
+    return this.arrays[`colour${this.header.colours.findIndex((colour) => colour.id === id)}`]?.values ?? null;
+  }
+
   #value(id, row) {
-    const number = this.header.colours.findIndex((colour) => colour.id === id);
-    return this.arrays[`colour${number}`]?.values[row] ?? null;
+    return this.#colour(id)?.[row] ?? null;
   }
 
   async #codes(positions) {
@@ -142,11 +154,19 @@ class OnnxBackend {
   }
 
   /** @param {ArrayLike<number>[]} positions or codes, if they are */
-  async #decoded(positions, areCodes = positions[0].length !== this.info.width) {
+  async #decoder(positions, areCodes = positions[0].length !== this.info.width) {
     const codes = this.meaning && !areCodes ? await this.#codes(positions) : positions.map((z) => Array.from(z));
-    const { x } = await this.decoder.run(codes.flat(), [codes.length, codes[0].length]);
-    if (this.info.kind === "picture") return shownFrom(bytesOf(x.values, [codes.length, ...this.info.shape], this.header.black_white));
-    return shownFrom({ shape: [codes.length, x.values.length / codes.length], values: Float32Array.from(x.values) });
+    return this.decoding.run(codes.flat(), [codes.length, codes[0].length]);
+  }
+
+  async #decoded(positions, areCodes) {
+    return this.#shown((await this.#decoder(positions, areCodes)).x.values, positions.length);
+  }
+
+  /** Samples in the data's own units as they are shown. */
+  #shown(values, n) {
+    if (this.info.kind === "picture") return shownFrom(bytesOf(values, [n, ...this.info.shape], this.header.black_white));
+    return shownFrom({ shape: [n, values.length / n], values: Float32Array.from(values, Number) });
   }
 }
 
@@ -184,10 +204,10 @@ export function bytesOf(values, [n, height, width, channels = 1], [low, high]) {
   const scale = 255 / Math.max(high - low, 1e-12);
   for (let i = 0; i < n * height * width; i += 1) {
     if (kept === 3 || channels === 1) {
-      for (let c = 0; c < kept; c += 1) pixels[i * kept + c] = (values[i * channels + c] - low) * scale;
+      for (let c = 0; c < kept; c += 1) pixels[i * kept + c] = (Number(values[i * channels + c]) - low) * scale;
     } else {
       let sum = 0;
-      for (let c = 0; c < channels; c += 1) sum += Math.min(Math.max(values[i * channels + c], low), high) - low;
+      for (let c = 0; c < channels; c += 1) sum += Math.min(Math.max(Number(values[i * channels + c]), low), high) - low;
       pixels[i] = (sum / channels) * scale;
     }
   }

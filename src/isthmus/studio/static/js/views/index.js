@@ -7,4 +7,5 @@ export const views = [
   { name: "compare", pattern: "compare/:a/:b", needs: "runs", load: () => import("isthmus/views/compare.js") },
   { name: "explore", pattern: "run/:run/explore", tab: "Explore", load: () => import("isthmus/views/explore.js") },
   { name: "paths", pattern: "run/:run/paths", tab: "Paths", load: () => import("isthmus/views/paths.js") },
+  { name: "own", pattern: "run/:run/own", tab: "Your own", needs: "own", load: () => import("isthmus/views/own.js") },
 ];

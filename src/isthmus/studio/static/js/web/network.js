@@ -27,6 +27,14 @@ const ARRAYS = {
   bool: Uint8Array,
 };
 
+/** How a number becomes a value; whole numbers are rounded. */
+const CONVERSIONS = {
+  float32: (value) => value,
+  float64: (value) => value,
+  int64: (value) => BigInt(Math.round(value)),
+  bool: (value) => (value >= 0.5 ? 1 : 0),
+};
+
 export class Network {
   /** @param {string} name of the asset that holds the graph */
   constructor(name) {
@@ -56,8 +64,7 @@ export class Network {
   run(values, shape, type = "float32") {
     const answer = this.turn.then(async () => {
       const session = await this.warm();
-      const Values = ARRAYS[type];
-      const given = Values === BigInt64Array ? BigInt64Array.from(values, (value) => BigInt(Math.round(value))) : Values.from(values);
+      const given = ARRAYS[type].from(values, CONVERSIONS[type] ?? ((value) => Math.round(value)));
       const outputs = await session.run({ [session.inputNames[0]]: new runtime.Tensor(type, given, shape) });
       const plain = Object.entries(outputs).map(([name, { data, dims }]) => [name, { values: data, shape: dims }]);
       return Object.fromEntries(plain);
