@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from isthmus.commands.parsing import Parser, add_data_options, data_options
-from isthmus.errors import ParameterError
+from isthmus.run_data import samples_of_run
 
 if TYPE_CHECKING:
     from isthmus.data import Samples
     from isthmus.models.base import BaseAutoencoder
-
-TABLES = (".csv", ".tsv", ".parquet")
 
 
 def run_parser(command: str, description: str, *, takes_data: bool, default: str | None = None) -> Parser:
@@ -28,25 +25,4 @@ def run_parser(command: str, description: str, *, takes_data: bool, default: str
 
 def run_samples(estimator: BaseAutoencoder, config: Any, data: str | None = None) -> Samples:
     """Data of the command, or those that are named, read the way that the run's own data were."""
-    from isthmus.data import load
-    from isthmus.runs import run_source
-
-    source = run_source(config.run)
-    given = data_options(config)
-    if estimator.trainer is not None:
-        given["memory_limit"] = estimator.trainer.memory_limit
-    data = data or config.data
-    if data is None:
-        if source is None:
-            raise ParameterError("the run does not say what it was fitted on; name the data: isthmus report RUN DATA")
-        data = source["data"]
-        return load(data, **{**source["options"], **given})
-    remembered = source["options"] if source else {}
-    if source and data == source["data"]:
-        given = {**remembered, **given}
-    if Path(data).is_dir() or Path(data).suffix.lower() in (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif"):
-        given = {**{name: remembered[name] for name in ("resize", "grey") if name in remembered}, **given}
-    names = getattr(estimator, "feature_names_in_", None)
-    if names is not None and Path(data).suffix.lower() in TABLES and "columns" not in given:
-        given["columns"] = list(names)
-    return load(data, **given)
+    return samples_of_run(estimator, config.run, data or config.data, data_options(config))

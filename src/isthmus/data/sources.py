@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from isthmus.data.builtin import BUILTINS, is_builtin, load_builtin
 from isthmus.data.hub import from_hub, is_hub_data
 from isthmus.data.idx import is_idx, load_idx
+from isthmus.data.npy import Header, npy_header
 from isthmus.data.opening import opened
 from isthmus.data.parquet import parquet_files, read_parquet
 from isthmus.data.pictures import ENDINGS, Size, parse_resize, picture_files, read_folder, read_picture
@@ -31,7 +32,6 @@ _ARRAY_NAMES = ("x", "images", "data", "x_train", "train_images")
 _LABEL_NAMES = ("y", "labels", "label", "target", "targets")
 # Deflate cannot shrink by more than a factor of 1032: a member that claims more lies.
 _DEFLATE_LIMIT = 1032
-_Header = tuple[tuple[int, ...], bool, np.dtype]
 
 
 def load(
@@ -267,7 +267,7 @@ def _check(shape: tuple[int, ...], dtype: np.dtype, name: str) -> None:
 
 def _read_npy(path: Path, limit: float) -> Samples:
     with path.open("rb") as handle:
-        (shape, fortran, dtype), start = _npy_header(handle, str(path)), handle.tell()
+        (shape, fortran, dtype), start = npy_header(handle, str(path)), handle.tell()
     _check(shape, dtype, path.name)
     size, held = math.prod(shape) * dtype.itemsize, path.stat().st_size - start
     if size > held:
@@ -276,21 +276,6 @@ def _read_npy(path: Path, limit: float) -> Samples:
         return Samples(FileRows(path, shape, dtype, start), path.name)
     mapped = np.memmap(path, dtype, "r", start, shape, "F" if fortran else "C")
     return Samples(mapped if size <= limit * 2**30 else rows_of_memmap(mapped, path.name), path.name)
-
-
-def _npy_header(handle: IO[bytes], name: str) -> _Header:
-    try:
-        version = np.lib.format.read_magic(handle)
-        reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        shape, fortran, dtype = reader[version](handle)
-    except KeyError as error:
-        raise DataSourceError(f"{name} is a .npy array of a version that holds no plain numbers.") from error
-    # NumPy parses the header as Python source: random bytes raise anything up to TokenError.
-    except Exception as error:
-        raise DataSourceError(f"{name} is not a .npy array: {one_line(error)}.") from error
-    if any(side < 0 for side in shape):
-        raise DataSourceError(f"{name} declares an impossible shape {shape}.")
-    return tuple(map(int, shape)), fortran, dtype
 
 
 def _read_npz(path: Path, array: str | None, label: str | None) -> Samples:
@@ -311,11 +296,11 @@ def _read_npz(path: Path, array: str | None, label: str | None) -> Samples:
     return Samples(X, path.name if array is None else f"{path.name}:{chosen}", y=y)
 
 
-def _member_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> _Header:
+def _member_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> Header:
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise DataSourceError(f"{path} is packed in a way that NumPy does not use: save it with numpy.savez.")
     with archive.open(member) as handle:
-        header = _npy_header(handle, f"{path}:{member.filename}")
+        header = npy_header(handle, f"{path}:{member.filename}")
         size, held = math.prod(header[0]) * header[2].itemsize, member.file_size - handle.tell()
     # Checked before memory is reserved, against what the archive says and against what it can hold.
     if not header[2].hasobject and (size != held or member.file_size > _DEFLATE_LIMIT * member.compress_size + 1024):
@@ -323,14 +308,14 @@ def _member_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path
     return header
 
 
-def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, header: _Header, path: Path) -> np.ndarray:
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, header: Header, path: Path) -> np.ndarray:
     if member.compress_size > path.stat().st_size:
         raise DataSourceError(f"{path} is cut short: {member.filename} is larger than the file.")
     with archive.open(member) as handle:
         return np.lib.format.read_array(handle, allow_pickle=False)
 
 
-def _choose(path: Path, headers: dict[str, _Header], array: str | None, label: str | None) -> str:
+def _choose(path: Path, headers: dict[str, Header], array: str | None, label: str | None) -> str:
     if array is not None:
         if array in headers:
             return array
@@ -350,7 +335,7 @@ def _choose(path: Path, headers: dict[str, _Header], array: str | None, label: s
     )
 
 
-def _labels_of(path: Path, headers: dict[str, _Header], chosen: str, label: str | None) -> str | None:
+def _labels_of(path: Path, headers: dict[str, Header], chosen: str, label: str | None) -> str | None:
     n = headers[chosen][0][:1]
     if label is not None:
         if label not in headers:
@@ -367,10 +352,10 @@ def _labels_of(path: Path, headers: dict[str, _Header], chosen: str, label: str 
     return next((by_name[name] for name in (paired, *_LABEL_NAMES) if name in by_name), None)
 
 
-def _fits(header: _Header, n: tuple[int, ...]) -> bool:
+def _fits(header: Header, n: tuple[int, ...]) -> bool:
     shape, _, dtype = header
     return shape in (n, (*n, 1)) and dtype.kind in "biufU"
 
 
-def _listing(headers: dict[str, _Header]) -> str:
+def _listing(headers: dict[str, Header]) -> str:
     return some((f"{name} {header[0]}" for name, header in headers.items()), 10)

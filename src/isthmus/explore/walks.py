@@ -131,17 +131,21 @@ def interpolate(
     (5, 8, 8)
     """
     check_is_fitted(est)
+    return est.inverse_transform(codes_between(est, as_code(est, a), as_code(est, b), steps=steps, kind=kind))
+
+
+def codes_between(est: BaseAutoencoder, a: np.ndarray, b: np.ndarray, *, steps: int, kind: str) -> np.ndarray:
+    """Codes (steps, latent_dim) on the way from one code to another; see `interpolate`."""
     _check_steps(steps)
-    ends, at = (as_code(est, a), as_code(est, b)), np.linspace(0, 1, steps)
+    at = np.linspace(0, 1, steps)
     if kind == "linear":
-        codes = lerp(*ends, at)
-    elif kind == "spherical":
-        middle = prior_moments(est)[0]
-        codes = middle + slerp(ends[0] - middle, ends[1] - middle, at)
-        codes[[0, -1]] = ends
-    else:
+        return lerp(a, b, at)
+    if kind != "spherical":
         raise ParameterError(f"kind must be 'linear' or 'spherical', got {kind!r}")
-    return est.inverse_transform(codes)
+    middle = prior_moments(est)[0]
+    codes = middle + slerp(a - middle, b - middle, at)
+    codes[[0, -1]] = a, b
+    return codes
 
 
 def lerp(a: np.ndarray, b: np.ndarray, at: np.ndarray) -> np.ndarray:

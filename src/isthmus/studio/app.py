@@ -25,6 +25,9 @@ from isthmus.studio.work import Work
 ROUTERS = (
     "isthmus.studio.pages:router",
     "isthmus.studio.runs_api:router",
+    "isthmus.studio.paths_api:router",
+    "isthmus.studio.live:router",
+    "isthmus.studio.model_api:router",
 )
 """Where the routes are, "module:attribute", in the order in which they are listed."""
 
@@ -42,7 +45,7 @@ def create_app(settings: Settings, *, warm_up: Callable[[], None] | None = None)
         Work to be done once the server listens, before any other.
     """
     settings.check()
-    library = Library(settings.paths, settings.data, settings.limits.points)
+    library = Library(settings.paths, settings.data, settings.limits)
     studio = Studio(settings, library, Work(settings.limits.waiting))
 
     @asynccontextmanager

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from isthmus.errors import IsthmusError
 from isthmus.files import HISTORY, PARAMS, read_json
-from isthmus.studio.refusal import Refusal, one_sentence
+from isthmus.studio.refusal import Refusal, one_sentence, scrubbed
+from isthmus.studio.settings import Limits
 
 if TYPE_CHECKING:
     from isthmus.studio.opened import OpenedRun
@@ -74,13 +75,13 @@ class Library:
         Run folders, and folders that hold some.
     data : str, optional
         Data to look at instead of those that each run was fitted on.
-    points : int
-        Most rows of data that a run is looked at with.
+    limits : Limits
+        How many points there may be on a map.
     """
 
-    def __init__(self, paths: tuple[Path, ...], data: str | None = None, points: int = 100_000) -> None:
+    def __init__(self, paths: tuple[Path, ...], data: str | None = None, limits: Limits | None = None) -> None:
         self.paths = tuple(Path(path).absolute() for path in paths)
-        self._data, self._points = data, points
+        self._data, self._limits = data, limits or Limits()
         self._folders: dict[str, Path] = {}
         self._summaries: dict[str, tuple[Signature, RunSummary]] = {}
         self._opened: OrderedDict[str, tuple[Signature, OpenedRun]] = OrderedDict()
@@ -114,12 +115,16 @@ class Library:
         signature = _signature(folder)
         known = self._opened.get(name)
         if known is None or known[0] != signature:
-            known = (signature, OpenedRun(name, folder, self._data, self._points))
+            known = (signature, OpenedRun(name, folder, self._data, self._limits))
             self._opened[name] = known
         self._opened.move_to_end(name)
         while len(self._opened) > _KEPT_OPEN:
             self._opened.popitem(last=False)
         return known[1]
+
+    def summary(self, name: str) -> RunSummary:
+        """The run, as it is in the list."""
+        return self._summary(name, self.folder(name))
 
     def _summary(self, name: str, folder: Path) -> RunSummary:
         try:
@@ -129,7 +134,7 @@ class Library:
                 known = self._summaries[name] = (signature, _summarise(name, folder))
             return known[1]
         except (IsthmusError, OSError, ValueError, TypeError, LookupError, AttributeError, csv.Error) as error:
-            reason = _without_folders(error, folder) if isinstance(error, IsthmusError) else "its files are damaged"
+            reason = scrubbed(error) if isinstance(error, IsthmusError) else "its files are damaged"
             return RunSummary(name, figures={}, problem=reason)
 
 
@@ -211,8 +216,3 @@ def _history(path: Path) -> dict[str, list[float]]:
         return {}
     rows = list(csv.reader(path.read_text().splitlines()))
     return {name: [float(row[i]) for row in rows[1:]] for i, name in enumerate(rows[0])} if rows else {}
-
-
-def _without_folders(error: Exception, folder: Path) -> str:
-    """What an error says, without saying where on this machine the run lies."""
-    return one_sentence(str(error).replace(f"{folder}/", "").replace(str(folder), "the run"))

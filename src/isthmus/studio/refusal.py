@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from starlette.responses import JSONResponse
 
 from isthmus.errors import IsthmusError
+
+_FOLDERS = re.compile(r"""(?<![\w.])(?:/[^\s/'",;:()]+)+/(?=[^\s/'",;:()])""")
 
 
 class Refusal(Exception):
@@ -42,10 +45,15 @@ def one_sentence(text: Any, most: int = 400) -> str:
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
+def scrubbed(error: IsthmusError) -> str:
+    """What an error says, without where on this machine things lie: of a path its last part."""
+    return one_sentence(_FOLDERS.sub("", str(error)))
+
+
 def told(error: Exception) -> tuple[int, str]:
     """Status and sentence of whatever was raised; of what nobody expected only its kind, not what it says."""
     if isinstance(error, Refusal):
         return error.status, error.sentence
     if isinstance(error, IsthmusError):
-        return 422, str(error)
+        return 422, scrubbed(error)
     return 500, f"the server met a fault of its own ({type(error).__name__}); its terminal says more"

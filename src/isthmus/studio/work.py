@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from isthmus.studio.refusal import Refusal
@@ -21,11 +22,11 @@ class Work:
     Parameters
     ----------
     waiting : int
-        Pieces that may wait at once; further ones are refused.
+        Requests that may wait at once; further ones are refused.
     """
 
     def __init__(self, waiting: int) -> None:
-        self._most = waiting + 1  # one of them is being done
+        self._most = waiting + 1  # one of them is being served
         self._pending = 0
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="isthmus-work")
 
@@ -37,19 +38,33 @@ class Work:
         Refusal
             With 503, if too much is waiting.
         """
+        async with self.place():
+            return await self.soon(function, *args)
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """A place among those that wait, for work of several pieces.
+
+        Raises
+        ------
+        Refusal
+            With 503, if there is none.
+        """
         if self._pending >= self._most:
             sentence = f"the server is busy: {self._most - 1} requests wait already; try again in a second"
             raise Refusal(503, sentence, {"Retry-After": "1"})
         self._pending += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
+            yield
         finally:
             self._pending -= 1
 
-    async def each(self, pieces: Iterable[Callable[[], T]]) -> list[T]:
-        """What each of several functions returns, for work that takes long: others are served in between."""
-        loop = asyncio.get_running_loop()
-        return [await loop.run_in_executor(self._pool, piece) for piece in pieces]
+    async def soon(self, function: Callable[..., T], *args: Any) -> T:
+        """What a function returns, for one who has a `place`.
+
+        Long work is done in pieces of a few hundredths of a second, so that others are served in between.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
 
     def background(self, function: Callable[[], Any]) -> None:
         """Do something before anything else that comes, without waiting for it."""

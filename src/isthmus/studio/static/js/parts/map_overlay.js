@@ -27,13 +27,13 @@ function trace(context, camera, line) {
   line.forEach(([x, y], i) => context[i ? "lineTo" : "moveTo"](...camera.toPixels(x, y)));
 }
 
-function drawLine(context, camera, line, { colour, width, dash = [] }) {
+function drawLine(context, camera, line, { colour, width, dash = [], halo = 0.8 }) {
   trace(context, camera, line);
-  context.setLineDash(dash);
   context.lineJoin = "round";
-  context.lineWidth = width + 3;
-  context.strokeStyle = ink("--surface", 0.8);
+  context.lineWidth = width + 2;
+  context.strokeStyle = ink("--surface", halo);
   context.stroke();
+  context.setLineDash(dash);
   context.lineWidth = width;
   context.strokeStyle = colour;
   context.stroke();
@@ -41,19 +41,14 @@ function drawLine(context, camera, line, { colour, width, dash = [] }) {
 }
 
 function drawContours(context, camera, contours) {
-  context.lineWidth = 1;
-  context.strokeStyle = ink("--muted", 0.75);
-  context.fillStyle = ink("--muted");
+  context.fillStyle = ink("--ink", 0.85);
   context.font = "11px sans-serif";
   context.textAlign = "center";
   for (const { mass, lines } of contours) {
     for (const flat of lines) {
       const line = [];
       for (let i = 0; i + 1 < flat.length; i += 2) line.push([flat[i], flat[i + 1]]);
-      trace(context, camera, line);
-      context.setLineDash([3, 4]);
-      context.stroke();
-      context.setLineDash([]);
+      drawLine(context, camera, line, { colour: ink("--ink", 0.75), width: 1.25, dash: [4, 4], halo: 0.55 });
       labelTop(context, camera, line, `${Math.round(mass * 100)} %`);
     }
   }
@@ -64,12 +59,9 @@ function labelTop(context, camera, line, text) {
   const top = places.reduce((best, place) => (place[1] < best[1] ? place : best), [0, Infinity]);
   if (top[1] < 14 || top[0] < 20 || top[0] > camera.width - 20) return;
   context.lineWidth = 4;
-  const line0 = context.strokeStyle;
   context.strokeStyle = ink("--surface", 0.9);
-  context.strokeText(text, top[0], top[1] - 4);
-  context.fillText(text, top[0], top[1] - 4);
-  context.strokeStyle = line0;
-  context.lineWidth = 1;
+  context.strokeText(text, top[0], top[1] - 5);
+  context.fillText(text, top[0], top[1] - 5);
 }
 
 function drawChosen(context, camera, places) {

@@ -87,7 +87,7 @@ export class MapPanel {
   }
 
   /** Fetch the points; the camera stays where it was left when only colours change. */
-  async load({ x = this.state.get("x"), y = this.state.get("y"), colour = this.state.get("colour") } = {}) {
+  async load({ x = this.state.get("x"), y = this.state.get("y"), colour = this.#firstColour() } = {}) {
     const turn = (this.turn = (this.turn ?? 0) + 1);
     const data = await this.#fetch({ x, y, colour });
     if (turn !== this.turn || this.gone) return;
@@ -103,6 +103,12 @@ export class MapPanel {
     drawLegend(this.legend, data.header.colour, (only) => this.map.isolate(only));
     this.note();
     this.#remark();
+  }
+
+  /** Without labels the error tells more than one colour for all. */
+  #firstColour() {
+    const { data, labels } = this.info.has;
+    return this.state.get("colour") ?? (data && !labels ? "error" : null);
   }
 
   /** Choices kept from another time may be of a latent that there is no more: then those of the server stand. */
@@ -126,7 +132,7 @@ export class MapPanel {
 
   #drawChoices() {
     const { axes, x, y, colour, colours } = this.data.header;
-    const named = axes.map(({ id, name, share }) => ({ id, name: share ? `${name}, ${Math.round(100 * share)} %` : name }));
+    const named = axes.map(({ id, name, share }) => ({ id, name: axisName(name, share) }));
     const change = (key) => (value) => {
       this.state.set(key, value);
       this.load({ x, y, colour: colour.id, [key]: value }).catch((error) => this.toast(error.message, { problem: true }));
@@ -198,4 +204,10 @@ export class MapPanel {
     this.tip.stop();
     this.map.destroy();
   }
+}
+
+/** Room is scarce beside a map: "PC 1, 17 %". */
+function axisName(name, share) {
+  const brief = name.replace(/^component /, "PC ");
+  return share ? `${brief}, ${Math.round(100 * share)} %` : brief;
 }

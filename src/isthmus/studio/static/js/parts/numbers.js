@@ -7,7 +7,7 @@ export function short(value) {
   const size = Math.abs(value);
   let text;
   if (size !== 0 && (size < 0.001 || size >= 1e7)) text = value.toExponential(1).replace("e+", "e");
-  else if (size >= 1000) text = Math.round(value).toLocaleString("en").replaceAll(",", "\u202f");
+  else if (size >= 1000) text = whole(Math.round(value));
   else text = value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2);
   return text.replace("-", "−");
 }
@@ -17,9 +17,14 @@ export function fixed(value, decimals = 2) {
   return value.toFixed(decimals).replace("-", "−");
 }
 
+/** A whole number, thousands apart. */
+export function whole(n) {
+  return n.toLocaleString("en").replaceAll(",", "\u202f");
+}
+
 /** "1 row", "2 rows". */
 export function count(n, one, many = `${one}s`) {
-  return `${short(n).replace(/\.00$/, "")} ${n === 1 ? one : many}`;
+  return `${whole(n)} ${n === 1 ? one : many}`;
 }
 
 /** Decimals that suit a range. */

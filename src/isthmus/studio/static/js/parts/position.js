@@ -74,3 +74,10 @@ export function readCode(text, width) {
   const values = (text ?? "").split(",").map(Number);
   return text && values.length === width && values.every(Number.isFinite) ? values : null;
 }
+
+/** The code in the middle of a run's codes; whole where they are. Sliders of some models are wider than their codes. */
+export function middleOf({ latents, width, latent_dim: d }) {
+  const middle = new Float64Array(width ?? d);
+  for (const { index, mean, step } of latents) middle[index] = step ? Math.round(mean / step) * step : mean;
+  return middle;
+}

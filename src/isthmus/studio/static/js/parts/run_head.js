@@ -10,6 +10,7 @@ export function runHead(info) {
     { class: "run-head" },
     el("h1", {}, info.name),
     el("p", { class: "muted" }, [info.title, shapeOf(info), count(info.latent_dim, "latent")].filter(Boolean).join(" · ")),
+    (info.notes ?? []).map((note) => el("p", { class: "run-note muted" }, note)),
   );
 }
 

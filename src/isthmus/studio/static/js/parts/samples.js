@@ -30,7 +30,7 @@ export class Samples {
   }
 }
 
-/** "row 5, label 3". */
+/** "row 5 (barolo)". */
 export function nameOf({ row, label }) {
-  return label === null || label === undefined ? `row ${row}` : `row ${row}, ${label}`;
+  return label === null || label === undefined ? `row ${row}` : `row ${row} (${label})`;
 }

@@ -9,7 +9,9 @@ import { el, svg } from "isthmus/parts/dom.js";
 import { decimalsFor, fixed } from "isthmus/parts/numbers.js";
 
 const WIDTH = 200;
-const HEIGHT = 22;
+const HEIGHT = 26;
+/** Narrower than this, in units of the drawing, a bell could not be seen. */
+const NARROWEST = 1.6;
 
 export class Slider {
   /**
@@ -102,12 +104,14 @@ export class Slider {
    */
   posterior(known) {
     const at = (value) => ((value - this.low) / (this.high - this.low || 1)) * WIDTH;
-    const text = known && `${fixed(known.mean, this.decimals)}${known.std ? ` ± ${fixed(known.std, this.decimals)}` : ""}`;
+    const text =
+      known && `${fixed(known.mean, this.decimals)}${known.std ? ` ± ${fixed(known.std, this.decimals)}` : ""}`;
     this.input.setAttribute("aria-description", known ? `The selected sample: ${text}` : "");
     this.node.title = known ? `Selected sample: ${text}` : "";
-    this.tick.style.display = known ? "" : "none";
-    this.bell.setAttribute("d", known?.std ? bellPath(at(known.mean), at(known.mean + known.std) - at(known.mean), 4) : "");
-    this.middle.setAttribute("d", known?.std ? bellPath(at(known.mean), at(known.mean + known.std) - at(known.mean), 1) : "");
+    this.tick.style.display = known && !known.std ? "" : "none";
+    const sd = known?.std ? Math.max(NARROWEST, at(known.mean + known.std) - at(known.mean)) : 0;
+    this.bell.setAttribute("d", sd ? bellPath(at(known.mean), sd, 3.5) : "");
+    this.middle.setAttribute("d", sd ? bellPath(at(known.mean), sd, 1) : "");
     if (known) {
       this.tick.setAttribute("x1", at(known.mean));
       this.tick.setAttribute("x2", at(known.mean));
@@ -117,7 +121,7 @@ export class Slider {
 
 /** A normal density from -reach to reach standard deviations; a narrow one is as high as there is room. */
 function bellPath(mean, sd, reach) {
-  const height = Math.min(1, 6 / sd + 0.12) * (HEIGHT - 1);
+  const height = Math.min(1, 10 / sd + 0.25) * (HEIGHT - 1);
   const points = [];
   for (let i = 0; i <= 32; i += 1) {
     const t = -reach + (2 * reach * i) / 32;

@@ -1,8 +1,9 @@
 /** Two runs side by side, on the same inputs. */
 
 import { button, el, liveRegion, replace } from "isthmus/parts/dom.js";
+import { figureList } from "isthmus/parts/figure_list.js";
 import { MapPanel } from "isthmus/parts/map_panel.js";
-import { short } from "isthmus/parts/numbers.js";
+import { count } from "isthmus/parts/numbers.js";
 import { shapeOf } from "isthmus/parts/run_head.js";
 import { nameOf, Samples } from "isthmus/parts/samples.js";
 import { href } from "isthmus/router.js";
@@ -162,20 +163,11 @@ class Beside {
 }
 
 function summary(info) {
-  const figures = Object.entries(info.figures ?? {}).filter(([, value]) => Number.isFinite(value));
   return el(
     "div",
-    { class: "card" },
+    { class: "card compare-summary" },
     el("h2", {}, el("a", { href: href("run", info.name, "explore") }, info.name)),
-    el("p", { class: "muted" }, [info.title, shapeOf(info), `${info.latent_dim} latents`].join(" · ")),
-    figures.length
-      ? el(
-          "dl",
-          { class: "figures" },
-          figures.map(([name, value]) =>
-            el("div", {}, el("dt", {}, name.replaceAll("_", " ")), el("dd", { class: "number" }, Number.isInteger(value) ? String(value) : short(value))),
-          ),
-        )
-      : null,
+    el("p", { class: "muted" }, [info.title, shapeOf(info), count(info.latent_dim, "latent")].join(" · ")),
+    figureList(info.figures),
   );
 }

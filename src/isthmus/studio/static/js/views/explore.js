@@ -4,7 +4,7 @@ import { Latest } from "isthmus/latest.js";
 import { el, liveRegion } from "isthmus/parts/dom.js";
 import { fixed } from "isthmus/parts/numbers.js";
 import { MapPanel } from "isthmus/parts/map_panel.js";
-import { Position, readCode, writeCode } from "isthmus/parts/position.js";
+import { middleOf, Position, readCode, writeCode } from "isthmus/parts/position.js";
 import { runHead } from "isthmus/parts/run_head.js";
 import { nameOf, Samples } from "isthmus/parts/samples.js";
 import { Sheet } from "isthmus/parts/sheet.js";
@@ -28,10 +28,13 @@ class Explorer {
     Object.assign(this, { info, backend, state, toast });
     this.samples = new Samples(backend, info.name);
     this.middle = middleOf(info);
-    this.position = new Position(readCode(state.get("z"), info.latent_dim) ?? this.middle);
+    this.position = new Position(readCode(state.get("z"), this.middle.length) ?? this.middle);
     this.decoder = new Latest(
       (z) => backend.decode(info.name, z),
-      (shown) => this.shown.show(shown),
+      (shown) => {
+        this.shown.show(shown);
+        this.sliders.show(shown);
+      },
       (error) => this.fail(error),
     );
     this.live = liveRegion();
@@ -39,22 +42,23 @@ class Explorer {
   }
 
   #build(root) {
-    const { info, position } = this;
+    const { info, position, backend, state, toast, samples } = this;
+    const parts = { info, backend, state, toast, samples };
     const select = (row) => this.select(row);
     this.shown = new ShownPanel({
       info,
-      samples: this.samples,
+      samples,
       actions: { undo: () => this.undo(), reset: () => this.reset(), draw: () => this.draw(), select },
     });
     this.sliders = new SlidersPanel({ info, position });
     this.panel = new MapPanel({
-      ...this,
+      ...parts,
       onselect: select,
       onplace: (z) => this.position.go(z),
       onlasso: (rows) => this.choose(rows),
       onescape: () => this.unselect(),
     });
-    this.sheet = new Sheet({ ...this, onselect: select, onclose: () => this.choose([]) });
+    this.sheet = new Sheet({ ...parts, onselect: select, onclose: () => this.choose([]) });
     root.append(
       runHead(info),
       el(
@@ -176,8 +180,3 @@ class Explorer {
   }
 }
 
-function middleOf({ latents, latent_dim: d }) {
-  const middle = new Float64Array(d);
-  for (const { index, mean, step } of latents) middle[index] = step ? Math.round(mean / step) * step : mean;
-  return middle;
-}

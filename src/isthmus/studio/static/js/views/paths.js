@@ -4,7 +4,7 @@ import { Latest } from "isthmus/latest.js";
 import { button, choice, el } from "isthmus/parts/dom.js";
 import { save } from "isthmus/parts/files.js";
 import { MapPanel } from "isthmus/parts/map_panel.js";
-import { readCode, writeCode } from "isthmus/parts/position.js";
+import { middleOf, readCode, writeCode } from "isthmus/parts/position.js";
 import { runHead } from "isthmus/parts/run_head.js";
 import { Samples } from "isthmus/parts/samples.js";
 import { End } from "isthmus/views/paths/end.js";
@@ -44,7 +44,7 @@ class Paths {
     this.ends = ["From", "To"].map(
       (name, i) =>
         new End({
-          ...this,
+          ...this.#parts(),
           title: name,
           onchange: () => this.#changed(),
           onactive: () => this.#activate(i),
@@ -53,7 +53,7 @@ class Paths {
     );
     this.way = new Way({ info, onmove: (at) => this.#moved(at) });
     this.panel = new MapPanel({
-      ...this,
+      ...this.#parts(),
       onselect: (row) => this.#set({ row }),
       onplace: (z) => this.#set({ z }),
     });
@@ -71,6 +71,11 @@ class Paths {
         ),
       ),
     );
+  }
+
+  #parts() {
+    const { info, backend, state, toast, samples } = this;
+    return { info, backend, state, toast, samples };
   }
 
   #head() {
@@ -113,7 +118,7 @@ class Paths {
   #kept(i) {
     const text = this.state.get(this.#key(i));
     if (!text) return null;
-    if (text.includes(",")) return { z: readCode(text, this.info.latent_dim) ?? this.#middle() };
+    if (text.includes(",")) return { z: readCode(text, this.#middle().length) ?? this.#middle() };
     const row = Number(text);
     return this.info.has.data && Number.isInteger(row) && row >= 0 && row < this.info.n_rows ? { row } : null;
   }
@@ -124,8 +129,7 @@ class Paths {
 
   /** Without data: from the middle to one standard deviation of the most active latent. */
   #middle(away = 0) {
-    const z = new Float64Array(this.info.latent_dim);
-    for (const { index, mean } of this.info.latents) z[index] = mean;
+    const z = middleOf(this.info);
     const [first] = this.info.latents;
     if (away && first) z[first.index] += 2 * first.sd;
     return z;

@@ -1,17 +1,11 @@
 /** All runs: what each is, of what, how good; two of them can be compared. */
 
 import { button, el, replace } from "isthmus/parts/dom.js";
-import { count, short } from "isthmus/parts/numbers.js";
+import { figureList } from "isthmus/parts/figure_list.js";
+import { count } from "isthmus/parts/numbers.js";
 import { href } from "isthmus/router.js";
 
 export const title = "Runs";
-
-/** Key figures that a card shows, and what they are called. */
-const FIGURES = [
-  ["val_loss", "validation loss"],
-  ["active_units", "active latents"],
-  ["epochs", "epochs"],
-];
 
 export async function mount(root, { backend, views }) {
   const runs = await backend.runs();
@@ -68,19 +62,14 @@ function card(run, choose) {
         )
       : null,
     el("h2", {}, el("a", { href: href("run", name, "explore") }, name)),
-    el("div", {}, el("p", {}, what ?? model), el("p", { class: "muted" }, [data, shapeText(run.shape), when(created)].filter(Boolean).join(" · "))),
-    figures(run.figures ?? {}),
-  );
-}
-
-function figures(values) {
-  const known = FIGURES.filter(([key]) => values[key] !== null && values[key] !== undefined);
-  if (!known.length) return null;
-  const written = (key) => (Number.isInteger(values[key]) ? String(values[key]) : short(values[key]));
-  return el(
-    "dl",
-    { class: "figures" },
-    known.map(([key, name]) => el("div", {}, el("dt", {}, name), el("dd", { class: "number" }, written(key)))),
+    el(
+      "div",
+      {},
+      el("p", {}, [what || model, shapeText(run.shape), count(run.latent_dim, "latent")].filter(Boolean).join(" · ")),
+      el("p", { class: "muted one-line", title: data }, data ?? "data unknown"),
+      el("p", { class: "muted" }, when(created)),
+    ),
+    figureList(run.figures, ["val_loss", "active_units", "epochs"]),
   );
 }
 

@@ -1,6 +1,7 @@
 /** One slider for each attribute and each latent, the most active first. */
 
 import { el } from "isthmus/parts/dom.js";
+import { Picture } from "isthmus/parts/picture.js";
 import { short } from "isthmus/parts/numbers.js";
 import { Slider } from "isthmus/parts/slider.js";
 
@@ -14,11 +15,14 @@ export class SlidersPanel {
     this.latents = info.latents.map((latent) => this.#latent(latent));
     this.attributes = (info.attributes ?? []).map((attribute) => this.#attribute(attribute));
     const first = this.#nFirst();
+    this.preview = new Picture({ class: "slider-preview-picture" });
+    this.previewBar = el("div", { class: "slider-preview" }, this.preview.node);
     this.node = el(
       "section",
       { class: "card sliders-panel", "aria-label": "Sliders" },
-      this.attributes.length ? group("Attributes", this.attributes.map(({ slider }) => slider.node)) : null,
-      group("Latents", this.latents.slice(0, first).map(({ slider }) => slider.node), "most active first"),
+      info.kind === "picture" ? this.previewBar : null,
+      this.attributes.length ? group("Attributes", this.attributes) : null,
+      group("Latents", this.latents.slice(0, first), "most active first"),
       this.#rest(first),
     );
     position.onchange(() => this.follow());
@@ -70,6 +74,11 @@ export class SlidersPanel {
     return { slider, attribute };
   }
 
+  /** On a narrow page the picture is far above; a small one stays beside the sliders. */
+  show(shown) {
+    if (shown.kind === "picture" && this.previewBar.offsetParent) this.preview.show(shown);
+  }
+
   /** Put the thumbs where the position is. */
   follow() {
     const { z } = this.position;
@@ -94,11 +103,18 @@ function measure({ weights, offset }, z) {
   return weights.reduce((sum, weight, i) => sum + weight * z[i], -offset);
 }
 
-function group(name, sliders, note) {
+/** Names take the room of the longest, so that all tracks of a group begin at one place. */
+function nameWidth(names) {
+  return `${Math.min(13, Math.max(...names.map((name) => name.length)))}ch`;
+}
+
+function group(name, parts, note) {
+  const sliders = parts.map(({ slider }) => slider.node);
+  const names = parts.map(({ slider }) => slider.name);
   return el(
     "div",
     { class: "slider-group", role: "group", "aria-label": name },
     el("h3", {}, name, note ? el("span", { class: "muted small" }, ` ${note}`) : null),
-    el("div", { class: "sliders" }, sliders),
+    el("div", { class: "sliders", style: { "--name-width": nameWidth(names) } }, sliders),
   );
 }

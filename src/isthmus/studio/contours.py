@@ -1,0 +1,91 @@
+"""Where the prior lies on the map: curves that hold given shares of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from isthmus.explore.axes import prior_moments
+from isthmus.studio.map_axes import MapAxis
+
+if TYPE_CHECKING:
+    from isthmus.studio.opened import OpenedRun
+
+MASSES = (0.5, 0.9, 0.99)
+"""Shares of the prior."""
+_CORNERS = 96
+_DRAWS, _SEED, _CELLS, _SMOOTH = 20_000, 1, 96, 2.0
+_MOST_DRAWN = 1 << 22
+
+
+def contours(run: OpenedRun, x: MapAxis, y: MapAxis) -> list[dict[str, Any]]:
+    """Curves ``{"mass", "lines": [[x, y, x, y, ...], ...]}`` on the plane of two axes, from the narrowest.
+
+    Exact ellipses where the prior is Gaussian, else estimated from draws. None if an axis means nothing.
+    """
+    if x.axis is None or y.axis is None:
+        return []
+    ways = np.stack([x.axis.weights, y.axis.weights])
+    if not x.of_codes and not y.of_codes and is_gaussian(run):
+        mean, scale = prior_moments(run.est)
+        spread = ways @ scale if scale.ndim == 2 else ways * scale
+        middle = np.array([float(axis.axis.value(mean)) for axis in (x, y) if axis.axis is not None])
+        return ellipses(middle, spread @ spread.T)
+    n = min(_DRAWS, max(500, _MOST_DRAWN // run.est.latent_dim_))
+    drawn = run.keep("prior draws", lambda: run.draw(n, _SEED))
+    return curves(x.values(run, drawn), y.values(run, drawn))
+
+
+def is_gaussian(run: OpenedRun) -> bool:
+    """Whether the prior is a Gaussian, and positions are codes."""
+    from torch.distributions import Independent, MultivariateNormal, Normal
+
+    if run.sliders.whole:
+        return False
+    prior: Any = run.est.module_.prior()
+    return isinstance(prior, MultivariateNormal) or (isinstance(prior, Independent) and type(prior.base_dist) is Normal)
+
+
+def ellipses(middle: np.ndarray, covariance: np.ndarray) -> list[dict[str, Any]]:
+    """Ellipses of a Gaussian in the plane that hold each of `MASSES`: its squared distance has the law χ²₂."""
+    values, vectors = np.linalg.eigh(covariance)
+    root = vectors * np.sqrt(np.maximum(values, 0))
+    angle = np.linspace(0, 2 * np.pi, _CORNERS + 1)
+    circle = np.stack([np.cos(angle), np.sin(angle)])
+    # P(χ²₂ ≤ r²) = 1 − exp(−r²/2)
+    radii = [np.sqrt(-2 * np.log1p(-mass)) for mass in MASSES]
+    lines = [(middle[:, None] + radius * root @ circle).T for radius in radii]
+    return [_listed(mass, [line]) for mass, line in zip(MASSES, lines, strict=True)]
+
+
+def curves(x: np.ndarray, y: np.ndarray) -> list[dict[str, Any]]:
+    """Curves of equal density around draws (n,), (n,): each encloses the densest cells that hold that share of them."""
+    from contourpy import contour_generator
+    from scipy.ndimage import gaussian_filter
+
+    edges = (_edges(x), _edges(y))
+    counts = np.histogram2d(x, y, bins=edges)[0].T
+    # A rim of empty cells, so that every curve closes.
+    density = gaussian_filter(counts, _SMOOTH, mode="constant")
+    density /= density.sum() or 1.0
+    falling = np.sort(density.ravel())[::-1]
+    held = np.cumsum(falling)
+    across, up = ((edge[:-1] + edge[1:]) / 2 for edge in edges)
+    generator = contour_generator(across, up, density)
+    levels = [float(falling[min(int(np.searchsorted(held, mass)), len(falling) - 1)]) for mass in MASSES]
+    return [
+        _listed(mass, [np.asarray(line) for line in generator.lines(level)])
+        for mass, level in zip(MASSES, levels, strict=True)
+    ]
+
+
+def _edges(values: np.ndarray) -> np.ndarray:
+    """Cells over all but the outermost draws, with a rim on either side."""
+    low, high = np.percentile(values, [0.1, 99.9])
+    rim = 0.15 * (high - low) or 1.0
+    return np.linspace(low - rim, high + rim, _CELLS + 1)
+
+
+def _listed(mass: float, lines: list[np.ndarray]) -> dict[str, Any]:
+    return {"mass": mass, "lines": [np.round(line, 5).ravel().tolist() for line in lines]}
