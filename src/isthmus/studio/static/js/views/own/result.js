@@ -82,7 +82,8 @@ function sentence(error, errors) {
   const said = `Reconstruction error ${short(error)}, the root mean square difference`;
   if (!errors?.length) return `${said}.`;
   const below = errors.filter((other) => other < error).length / errors.length;
-  return `${said}: larger than that of ${Math.round(100 * below)} % of the samples on the map.`;
+  const share = below === 1 ? "every sample" : `${Math.round(100 * below)} % of the samples`;
+  return `${said}: larger than that of ${share} on the map.`;
 }
 
 function figure(name, node) {
