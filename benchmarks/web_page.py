@@ -2,10 +2,10 @@
 
     OMP_NUM_THREADS=1 python benchmarks/web_page.py
 
-Trains a VAE with a convolutional network on colour pictures of 64 x 64, exports it as a folder and as one file, and opens
-both in headless Chromium: the folder from a plain file server, the file from the disk. There a slider is moved many
-times, each time after the picture of the last move, and the time is taken from the input event to the picture on the
-canvas, and to the frame after it, in which a screen would show it. Needs Playwright and Chromium.
+Trains a VAE with a convolutional network on colour pictures of 64 x 64, exports it as a folder and as one file, and
+opens both in headless Chromium: the folder from a plain file server, the file from the disk. There a slider is moved
+many times, each time after the picture of the last move, and the time is taken from the input event to the picture on
+the canvas, and to the frame after it, in which a screen would show it. Needs Playwright and Chromium.
 """
 
 import argparse
@@ -76,7 +76,7 @@ def served(folder: Path) -> Iterator[str]:
 
 
 def measure(browser, url: str, moves: int, repeats: int) -> tuple[float, np.ndarray]:
-    """Seconds until the first picture, and milliseconds (moves, 2) until a picture is drawn, and until the next frame."""
+    """Seconds to the first picture, and milliseconds (moves, 2) to each drawn one and to the frame after it."""
     first, found = [], []
     for _ in range(repeats):
         page = browser.new_page(viewport={"width": 1280, "height": 900})
@@ -111,7 +111,9 @@ def main() -> None:
         page, single = write_page(run, folder / "page"), write_page(run, folder / "page.html")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         print(f"Chromium {browser.version}, pictures of {args.side} x {args.side} x 3, {args.latents} latents\n")
-        print("| page | MB | first picture, s | slider to picture, ms: median | 95 % | to the next frame: median | 95 % |")
+        print(
+            "| page | MB | first picture, s | slider to picture, ms: median | 95 % | to the next frame: median | 95 % |"
+        )
         print("| --- | --- | --- | --- | --- | --- | --- |")
         with served(folder / "page") as url:
             rows = [("folder, file server", page, url), ("one file, from the disk", single, single.start.as_uri())]

@@ -102,7 +102,9 @@ class FrontEnd:
 
 def policy(page: str) -> str:
     """Content security policy of a page: its own scripts, and nothing from anywhere else."""
-    scripts = [_digest(text) for text in re.findall(r"<script(?: type=\"(?:importmap|module)\")?>(.*?)</script>", page, re.S)]
+    scripts = [
+        _digest(text) for text in re.findall(r"<script(?: type=\"(?:importmap|module)\")?>(.*?)</script>", page, re.S)
+    ]
     styles = [_digest(text) for text in re.findall(r"<style>(.*?)</style>", page, re.S)]
     return "; ".join(
         [

@@ -145,7 +145,7 @@ def _markup(name: str, blocks: dict[str, str]) -> str:
 
     page = FrontEnd().frame
     head = (
-        f"{MARK}{__version__}\">\n    "
+        f'{MARK}{__version__}">\n    '
         f'<meta http-equiv="Content-Security-Policy" content="{policy(page)}">\n    '
         f"<title>{html.escape(name)} · isthmus</title>"
     )
@@ -162,7 +162,6 @@ def _check_size(*sizes: int) -> None:
             f"a network of this model has {max(sizes) / 1e6:,.0f} MB, more than the {_MOST_GRAPH / 1e6:,.0f} that a "
             "browser takes; use --onnx, or `isthmus studio`"
         )
-
 
 
 def _licences() -> str:

@@ -44,5 +44,7 @@ def open_run(folder: Path, data: str | None, n_samples: int, name: str | None) -
             )
         return opened, summary
     opened = WithoutData(name, folder, None, limits)
-    opened.data_problem = "no data are part of this page" if n_samples == 0 else "the run does not say what its data were"
+    opened.data_problem = (
+        "no data are part of this page" if n_samples == 0 else "the run does not say what its data were"
+    )
     return opened, summary

@@ -5,11 +5,17 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from isthmus.explore.sheets import to_image
 
+if TYPE_CHECKING:
+    from PIL import Image
+
+# A page shows samples small; larger pictures are reduced.
+_MOST_SIDE = 128
 # A browser opens a sheet at once, however few of its pictures are looked at.
 _MOST_PIXELS = 1 << 20
 # Bytes up to which pictures are kept exactly; more of them are kept as photographs are.
@@ -38,6 +44,7 @@ class Sheets:
 
 def lay_out(pictures: np.ndarray) -> Sheets:
     """Bytes (n, H, W, C), of one or three channels, on sheets."""
+    pictures = _reduced(pictures)
     n, height, width, channels = pictures.shape
     columns = max(1, min(n, math.isqrt(_MOST_PIXELS // (height * width) or 1)))
     each = columns * max(1, min(-(-n // columns), _MOST_PIXELS // (height * width * columns)))
@@ -46,6 +53,19 @@ def lay_out(pictures: np.ndarray) -> Sheets:
     files = [_webp(tile, lossless=True) for tile in tiles]
     exact = sum(map(len, files)) <= _EXACT
     return Sheets(layout, files if exact else [_webp(tile, lossless=False) for tile in tiles], exact)
+
+
+def _reduced(pictures: np.ndarray) -> np.ndarray:
+    """Pictures whose longer side is at most 128, by a whole factor."""
+    factor = -(-max(pictures.shape[1:3]) // _MOST_SIDE)
+    if factor <= 1:
+        return pictures
+    small = [np.asarray(_image(picture).reduce(factor)) for picture in pictures]
+    return np.stack(small).reshape(len(small), *small[0].shape[:2], pictures.shape[-1])
+
+
+def _image(picture: np.ndarray) -> Image.Image:
+    return to_image(picture[..., 0] if picture.shape[-1] == 1 else picture)
 
 
 def _tile(pictures: np.ndarray, columns: int) -> np.ndarray:
@@ -60,6 +80,5 @@ def _tile(pictures: np.ndarray, columns: int) -> np.ndarray:
 
 def _webp(tile: np.ndarray, *, lossless: bool) -> bytes:
     buffer = io.BytesIO()
-    image = to_image(tile[..., 0] if tile.shape[-1] == 1 else tile).convert("RGB")
-    image.save(buffer, format="WEBP", lossless=lossless, quality=_QUALITY, method=4)
+    _image(tile).convert("RGB").save(buffer, format="WEBP", lossless=lossless, quality=_QUALITY, method=4)
     return buffer.getvalue()
