@@ -14,7 +14,7 @@ from isthmus.studio.settings import Limits
 class WithoutData(OpenedRun):
     """A run that is looked at without any data."""
 
-    given = None
+    given = None  # pyright: ignore[reportAssignmentType]
 
 
 def open_run(folder: Path, data: str | None, n_samples: int, name: str | None) -> tuple[OpenedRun, RunSummary]:
