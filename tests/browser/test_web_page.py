@@ -104,9 +104,8 @@ def test_a_slider_changes_the_picture_to_what_torch_decodes(where, pages, addres
     after = after_drawing(page, "canvas.shown-main", lambda: [slider.focus(), page.keyboard.press("PageUp")])
     assert (before != after).any()
     # Leaving a page writes into its address what is pending.
-    code = page.evaluate(
-        "() => { dispatchEvent(new Event('pagehide')); return new URLSearchParams(location.hash.split('?')[1]).get('z'); }"
-    )
+    page.evaluate("() => dispatchEvent(new Event('pagehide'))")
+    code = page.evaluate("() => new URLSearchParams(location.hash.split('?')[1]).get('z')")
     # The address holds five digits of each value.
     assert np.abs(after.astype(int) - expected(faces, [float(value) for value in code.split(",")])).max() <= 1
 
@@ -204,9 +203,8 @@ def test_a_table_shows_its_rows_in_their_own_units(pages, runs, open_page):
     page = open_page(f"{(pages / 'table.html').as_uri()}#/run/table/own", offline=True)
     page.wait_for_selector(".own-body:not([hidden])")
     fields = page.locator(".own-fields input")
-    assert [float(value) for value in fields.evaluate_all("(all) => all.map((one) => one.value)")] == pytest.approx(
-        X[0]
-    )
+    typed = fields.evaluate_all("(all) => all.map((one) => Number(one.value))")
+    assert typed == pytest.approx(table.X[0])
     fields.nth(2).fill("444")
     changed = replace(table, X=np.array([[*table.X[0, :2], 444.0]]), y=None)
     page.wait_for_function("() => document.querySelectorAll('.bar-known')[2].textContent === '444'")
