@@ -102,7 +102,7 @@ def open_page(browser: sync_api.Browser) -> Iterator[Callable[..., sync_api.Page
     with ExitStack() as after:
 
         def open_one(url: str, *, complaints: tuple[str, ...] = (), **options) -> sync_api.Page:
-            context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
+            context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
             after.callback(context.close)
             context.set_default_timeout(LONGEST)
             page = context.new_page()

@@ -13,7 +13,8 @@
  * @property {(name: string, choices: {x?: string, y?: string, colour?: string}) => Promise<MapData>} map
  * @property {(name: string, rows: number[]) => Promise<{shown: Shown[], header: Object}>} samples
  * @property {(name: string, row: number) => Promise<Object>} posterior
- * @property {(name: string, z: ArrayLike<number>) => Promise<Shown>} decode
+ * @property {(name: string, z: ArrayLike<number>, y?: string) => Promise<Shown>} decode of a code, and of a class if the
+ *   model knows some
  * @property {(name: string, row: number) => Promise<Shown>} reconstruct
  * @property {(name: string, seed: number) => Promise<number[]>} draw a code from the prior
  * @property {(name: string, ends: PathEnds) => Promise<{shown: Shown[], z: Float32Array[]}>} path

@@ -61,7 +61,7 @@ export function serverBackend() {
       return { shown: shownFrom(arrays.shown), header };
     },
     posterior: (name, row) => json(of("posterior", name, { row })),
-    decode: (name, z) => one("decode", name, { z: Array.from(z) }),
+    decode: (name, z, y) => one("decode", name, { z: Array.from(z), y }),
     reconstruct: (name, row) => one("reconstruct", name, { row }),
     draw: async (name, seed) => (await json(of("draw", name, { seed }))).z,
     async path(name, ends) {

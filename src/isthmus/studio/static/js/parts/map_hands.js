@@ -27,6 +27,7 @@ function place(event, stage) {
 function pointers(stage, map) {
   const down = new Map();
   let start = null;
+  let still = true;
   let line = null;
 
   stage.addEventListener("pointerdown", (event) => {
@@ -34,7 +35,8 @@ function pointers(stage, map) {
     stage.setPointerCapture(event.pointerId);
     const at = place(event, stage);
     down.set(event.pointerId, at);
-    start = down.size === 1 ? at : null;
+    start = at;
+    still = down.size === 1;
     line = down.size === 1 && (event.shiftKey || map.lassoOn) ? [map.camera.toData(...at)] : null;
     map.left();
   });
@@ -43,6 +45,7 @@ function pointers(stage, map) {
     const at = place(event, stage);
     const before = down.get(event.pointerId);
     if (!before) return map.hovered(at);
+    if (distance(at, start) >= CLICK_REACH) still = false;
     if (down.size === 2) pinch(down, event.pointerId, at, map);
     else if (line) {
       line.push(map.camera.toData(...at));
@@ -58,12 +61,10 @@ function pointers(stage, map) {
   const end = (event) => {
     if (!down.delete(event.pointerId)) return;
     const at = place(event, stage);
-    const still = start && Math.hypot(at[0] - start[0], at[1] - start[1]) < CLICK_REACH;
     if (still && event.type === "pointerup") {
       if (line) map.drawing(null);
       map.clicked(at);
     } else if (line) map.drawn(line);
-    start = null;
     line = null;
   };
   stage.addEventListener("pointerup", end);

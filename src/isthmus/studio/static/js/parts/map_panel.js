@@ -28,7 +28,7 @@ export class MapPanel {
         hover: (hit) => this.tip.point(this.data ? hit : null),
         click: (hit) => this.#click(hit),
         lasso: this.onlasso ? (indices) => this.#lasso(indices) : undefined,
-        camera: (camera) => this.state.set("view", camera.map((value) => Number(value.toPrecision(5))).join(",")),
+        camera: (camera) => this.state.set("view", camera.map((value) => Number(value.toPrecision(8))).join(",")),
         escape: () => this.onescape?.(),
       },
       `Map of the codes of ${this.info.name}. Arrows move a cursor, Enter selects, plus and minus enlarge, 0 shows all` +

@@ -40,27 +40,29 @@ class PixelPoints {
    * @param {{radius: number, opacity: number, ratio: number}} look in CSS pixels; `ratio` is that of the screen
    */
   draw(camera, { radius, opacity, ratio }) {
-    const { width, height } = this.canvas;
+    // With a margin on all sides, so that no disc has to be cut.
+    const margin = Math.ceil(radius * ratio + 1);
+    const [width, height] = [this.canvas.width + 2 * margin, this.canvas.height + 2 * margin];
     if (this.image?.width !== width || this.image?.height !== height) {
       this.image = this.context.createImageData(width, height);
       this.pixels = new Uint32Array(this.image.data.buffer);
     }
     this.pixels.fill(packed(...token("--sunken")));
-    this.#splat(camera, ratio, stamps(radius * ratio, opacity, width));
-    this.context.putImageData(this.image, 0, 0);
+    this.#splat(camera, ratio, margin, stamps(radius * ratio, opacity, margin, width));
+    this.context.putImageData(this.image, -margin, -margin);
   }
 
-  #splat(camera, ratio, { reach, offsets, covers }) {
+  #splat(camera, ratio, margin, { offsets, covers }) {
     const { pixels, colours } = this;
     const { x, y } = this.map;
-    const { width, height } = this.canvas;
+    const { width, height } = this.image;
     const [sx, sy] = camera.scale.map((scale) => scale * ratio);
-    const left = (camera.width / 2) * ratio - camera.centre[0] * sx;
-    const top = (camera.height / 2) * ratio + camera.centre[1] * sy;
+    const left = margin + (camera.width / 2) * ratio - camera.centre[0] * sx;
+    const top = margin + (camera.height / 2) * ratio + camera.centre[1] * sy;
     for (let i = 0; i < x.length; i += 1) {
       const px = left + x[i] * sx;
       const py = top - y[i] * sy;
-      if (!(px >= reach && py >= reach && px < width - reach - 1 && py < height - reach - 1)) continue;
+      if (!(px >= margin && py >= margin && px < width - margin && py < height - margin)) continue;
       const column = px | 0;
       const row = py | 0;
       const phase = (((py - row) * PHASES) | 0) * PHASES + (((px - column) * PHASES) | 0);
@@ -89,10 +91,9 @@ function blend(pixels, start, offsets, covers, redBlue, green, alpha) {
 
 /**
  * Discs for every place within a pixel: which pixels they touch, and how much of each they cover, in 256ths.
- * @returns {{reach: number, offsets: Int32Array[], covers: Uint16Array[]}}
+ * @returns {{offsets: Int32Array[], covers: Uint16Array[]}}
  */
-function stamps(radius, opacity, width) {
-  const reach = Math.ceil(radius + 1);
+function stamps(radius, opacity, reach, width) {
   const [offsets, covers] = [[], []];
   for (let phase = 0; phase < PHASES * PHASES; phase += 1) {
     const [cx, cy] = [((phase % PHASES) + 0.5) / PHASES, (Math.floor(phase / PHASES) + 0.5) / PHASES];
@@ -110,7 +111,7 @@ function stamps(radius, opacity, width) {
     offsets.push(Int32Array.from(places));
     covers.push(Uint16Array.from(shares));
   }
-  return { reach, offsets, covers };
+  return { offsets, covers };
 }
 
 /** Red, green and blue as one number, in the order of memory. */

@@ -30,13 +30,14 @@ class Explorer {
     this.middle = middleOf(info);
     this.position = new Position(readCode(state.get("z"), this.middle.length) ?? this.middle);
     this.decoder = new Latest(
-      (z) => backend.decode(info.name, z),
+      (z) => backend.decode(info.name, z, this.condition),
       (shown) => {
         this.shown.show(shown);
         this.sliders.show(shown);
       },
       (error) => this.fail(error),
     );
+    this.condition = info.conditions?.find((name) => String(name) === state.get("class")) ?? info.conditions?.[0];
     this.live = liveRegion();
     this.#build(root);
   }
@@ -48,7 +49,8 @@ class Explorer {
     this.shown = new ShownPanel({
       info,
       samples,
-      actions: { undo: () => this.undo(), reset: () => this.reset(), draw: () => this.draw(), select },
+      condition: this.condition,
+      actions: { classOf: (name) => this.decodeClass(name), undo: () => this.undo(), reset: () => this.reset(), draw: () => this.draw(), select },
     });
     this.sliders = new SlidersPanel({ info, position });
     this.panel = new MapPanel({
@@ -75,7 +77,7 @@ class Explorer {
   }
 
   async start() {
-    await Promise.all([this.shown.prepare(), this.panel.load()]);
+    await this.panel.load();
     const row = Number(this.state.get("row") ?? NaN);
     const kept = this.state.get("z");
     this.shown.select(null, null);
@@ -143,6 +145,13 @@ class Explorer {
     } catch (error) {
       this.fail(error);
     }
+  }
+
+  /** Models that were told classes decode a position as one of them. */
+  decodeClass(name) {
+    this.condition = name;
+    this.state.set("class", name);
+    this.decoder.push(this.position.z.slice());
   }
 
   reset() {

@@ -1,17 +1,17 @@
 /** What the sliders make, beside the selected sample. */
 
-import { Bars, rangesOf } from "isthmus/parts/bars.js";
-import { button, el, replace } from "isthmus/parts/dom.js";
+import { Bars } from "isthmus/parts/bars.js";
+import { button, choice, el, replace } from "isthmus/parts/dom.js";
 import { fixed, short } from "isthmus/parts/numbers.js";
 import { Picture } from "isthmus/parts/picture.js";
 import { nameOf } from "isthmus/parts/samples.js";
 
 export class ShownPanel {
   /**
-   * @param {{info: Object, samples: Object, actions: {reset: Function, draw: Function, undo: Function, select: Function}}}
-   *   options `select` is asked for another row
+   * @param {{info: Object, samples: Object, condition: any, actions: Object<string, Function>}} options `actions` are
+   *   `reset`, `draw`, `undo`, `select` (of another row) and `classOf` (decode as another class)
    */
-  constructor({ info, samples, actions }) {
+  constructor({ info, samples, actions, condition }) {
     Object.assign(this, { info, samples, actions });
     this.facts = el("dl", { class: "facts" });
     this.rowInput = el("input", {
@@ -33,6 +33,7 @@ export class ShownPanel {
         el(
           "div",
           { class: "row" },
+          info.conditions ? this.#classes(condition) : null,
           this.undoButton,
           button("Reset", { icon: "reset", onclick: actions.reset, title: "Back to the selected sample, or to the middle" }),
           info.has.prior
@@ -41,6 +42,13 @@ export class ShownPanel {
         ),
       ),
       info.kind === "picture" ? this.#pictures() : this.#bars(),
+    );
+  }
+
+  #classes(condition) {
+    const options = this.info.conditions.map((name) => ({ id: String(name), name: String(name) }));
+    return choice("Class", options, String(condition), (id) =>
+      this.actions.classOf(this.info.conditions.find((name) => String(name) === id)),
     );
   }
 
@@ -56,8 +64,7 @@ export class ShownPanel {
   }
 
   #bars() {
-    this.barsRoot = el("div", { class: "shown-bars" });
-    return el("div", { class: "shown-table" }, this.barsRoot, this.#selection(null));
+    return el("div", { class: "shown-table" }, el("div", {}, this.#makeBars()), this.#selection(null));
   }
 
   #selection(picture) {
@@ -90,19 +97,13 @@ export class ShownPanel {
     this.actions.select(((Math.round(row) % n) + n) % n);
   }
 
-  /** Bars need the range of every feature, which some rows of the data give. */
-  async prepare() {
-    if (this.info.kind === "picture") return;
-    const { n_rows: n, features } = this.info;
+  #makeBars() {
+    const { ranges, features, low, high } = this.info;
     const d = this.info.shape.reduce((product, length) => product * length, 1);
-    let ends = { low: new Float64Array(d).fill(this.info.low ?? 0), high: new Float64Array(d).fill(this.info.high ?? 1) };
-    if (this.info.has.data && n) {
-      const some = [...new Set(Array.from({ length: Math.min(n, 256) }, (_, i) => Math.floor((i * n) / Math.min(n, 256))))];
-      ends = rangesOf((await this.samples.get(some)).map(({ shown }) => shown.values));
-    }
+    const ends = ranges ?? { low: new Float64Array(d).fill(low), high: new Float64Array(d).fill(high) };
     const names = features ?? Array.from({ length: d }, (_, i) => `feature ${i + 1}`);
     this.bars = new Bars({ features: names, ...ends, label: "Decoded row, by feature" });
-    replace(this.barsRoot, barsHead(), this.bars.node);
+    return [barsHead(), this.bars.node];
   }
 
   /** @param {import("isthmus/backend.js").Shown} shown */

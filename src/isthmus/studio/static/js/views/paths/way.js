@@ -54,7 +54,7 @@ export class Way {
 
   #makeBars(frames) {
     const names = this.info.features ?? Array.from(frames[0].values, (_, i) => `feature ${i + 1}`);
-    this.bars = new Bars({ features: names, ...rangesOf(frames.map(({ values }) => values)), label: "Row on the path" });
+    this.bars = new Bars({ features: names, ...(this.info.ranges ?? rangesOf(frames.map(({ values }) => values))), label: "Row on the path" });
     this.bars.beside(frames[0].values);
     replace(this.main, this.bars.node);
   }
