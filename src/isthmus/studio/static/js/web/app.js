@@ -26,7 +26,10 @@ function foot(version) {
 try {
   const backend = await onnxBackend();
   document.getElementById("main").after(foot(document.querySelector("meta[name=generator]").content.split(" ")[1]));
-  startShell({ backend, home: href("run", backend.info.name, "explore") });
+  const home = href("run", backend.info.name, "explore");
+  // Views write what they remember behind the path in the address, which has to be there for that.
+  if (!location.hash) history.replaceState(null, "", home);
+  startShell({ backend, home });
 } catch (error) {
   document.getElementById("main").textContent = error.message;
 }
