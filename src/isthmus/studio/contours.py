@@ -26,9 +26,9 @@ def contours(run: OpenedRun, x: MapAxis, y: MapAxis) -> list[dict[str, Any]]:
     """
     if x.axis is None or y.axis is None:
         return []
-    ways = np.stack([x.axis.weights, y.axis.weights])
     if not x.of_codes and not y.of_codes and is_gaussian(run):
         mean, scale = prior_moments(run.est)
+        ways = np.stack([x.axis.weights, y.axis.weights])
         spread = ways @ scale if scale.ndim == 2 else ways * scale
         middle = np.array([float(axis.axis.value(mean)) for axis in (x, y) if axis.axis is not None])
         return ellipses(middle, spread @ spread.T)
