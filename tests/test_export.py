@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from isthmus import VAE, ExportError, ParameterError
+from isthmus import FSQVAE, VAE, VQVAE, ExportError, ParameterError, ResidualVQVAE
 from isthmus.cli import main
 from isthmus.data import load
 from isthmus.engines.settings import RUNTIME as PACKAGES
@@ -20,13 +20,15 @@ from isthmus.export import page as pages
 from isthmus.export import write_page
 from isthmus.export.content import content
 from isthmus.export.modules import RUNTIME, STATIC, FrontEnd, policy
+from isthmus.export.positions import positions_of
 from isthmus.export.reading import open_run
 from isthmus.export.sheets import lay_out
 from isthmus.export.writing import MARK, write_file, write_folder
 from isthmus.networks import Linear
-from isthmus.onnx import Graphs
+from isthmus.onnx import Graphs, make_graphs
 from isthmus.runs import write_run
 from isthmus.studio.frames import unpack
+from isthmus.studio.sliders import sliders_of
 
 needs_onnx = pytest.mark.skipif(not has_onnx((*PACKAGES, "onnxscript")), reason="needs the extra onnx")
 
@@ -269,6 +271,41 @@ def test_many_pictures_are_kept_as_photographs(monkeypatch):
     assert not sheets.exact
     found = np.asarray(Image.open(io.BytesIO(sheets.files[0])))[:64, :64]
     assert np.abs(found.astype(int) - smooth[0]).mean() < 3
+
+
+@needs_onnx
+@pytest.mark.parametrize(
+    "model",
+    [
+        FSQVAE(4),
+        pytest.param(VQVAE(4, token_dim=2), marks=pytest.mark.slow),
+        pytest.param(ResidualVQVAE(4, token_dim=2), marks=pytest.mark.slow),
+        pytest.param(VAE(3, posterior_family="hyperspherical"), marks=pytest.mark.slow),
+    ],
+    ids=lambda model: model.name,
+)
+def test_sliders_stand_for_the_same_codes_in_a_page(model, tmp_path):
+    import onnxruntime
+
+    X = load("digits").X[:200]
+    model.set_params(network=Linear(), max_epochs=1, random_state=0).fit(X)
+    sliders = sliders_of(model)
+    graphs = make_graphs(model, positions_of(model.module_, sliders))
+
+    def run(graph, name, given):
+        return onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"]).run([name], given)[0]
+
+    places = sliders.place(X)
+    np.testing.assert_allclose(run(graphs.encoder, "code", {"x": X}), places, atol=1e-5)
+    # Between the steps, beyond the ends, and at the origin.
+    for z in (places, places * 1.3 + 0.2, places * 40, places * 0):
+        codes = sliders.codes(z)
+        np.testing.assert_allclose(run(graphs.codes, "code", {"position": z}), codes, atol=1e-5)
+        if model.name != "rvqvae":  # there the graph looks less far than the sliders do
+            found = run(graphs.positions, "position", {"code": codes})
+            np.testing.assert_allclose(found, sliders.find(codes), atol=1e-5)
+    decoded = run(graphs.decoder, "x", {"code": sliders.codes(places)})
+    np.testing.assert_allclose(decoded, model.inverse_transform(sliders.codes(places)), atol=2e-5 * X.max())
 
 
 # ------------------------------------------------------------------ what a page may replace

@@ -109,10 +109,21 @@ class Fixed(nn.Module):
         return x.reshape(len(x), -1) + torch.zeros(len(x), 1)
 
 
+class Unknown(nn.Module):
+    """Is in ONNX, and not in ONNX Runtime."""
+
+    def forward(self, x):
+        return x.double().acos().float()
+
+
 @pytest.mark.parametrize(
     ("layer", "message"),
-    [(Undecided(), "the encoder of this model has no form in ONNX: "), (Fixed(), "for any number of rows")],
-    ids=["undecided", "fixed"],
+    [
+        (Undecided(), "the encoder of this model has no form in ONNX: what it does depends on the values"),
+        (Fixed(), "for any number of rows"),
+        (Unknown(), "ONNX Runtime cannot run the graph of the encoder: "),
+    ],
+    ids=["undecided", "fixed", "unknown"],
 )
 def test_what_has_no_form_in_onnx_is_refused_in_one_line(layer, message, tmp_path):
     model = Autoencoder(2, network=Linear(), max_epochs=1, random_state=0).fit(TABLE)

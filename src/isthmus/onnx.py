@@ -62,8 +62,8 @@ class Exported:
 class Graphs:
     """The graphs of a model as the bytes of their files; see `Exported`.
 
-    If positions stand for its codes, the encoder gives these, and ``codes`` is a graph from them, ``position``, to
-    what the decoder takes.
+    If positions stand for its codes, the encoder gives these; ``codes`` is a graph from ``position`` to ``code``, which
+    the decoder takes, and ``positions`` one back, to the nearest.
     """
 
     encoder: bytes
@@ -71,6 +71,7 @@ class Graphs:
     error: float
     spread: bool
     codes: bytes | None = None
+    positions: bytes | None = None
 
 
 def to_onnx(estimator: BaseAutoencoder, folder: str | PathLike[str]) -> Exported:
@@ -123,6 +124,10 @@ class Positions(nn.Module):
         """Codes (n, latent_dim) that positions stand for."""
         return z
 
+    def find(self, code: Tensor) -> Tensor:
+        """Positions of codes (n, latent_dim), or of those that are nearest."""
+        return code
+
 
 def make_graphs(estimator: BaseAutoencoder, positions: Positions | None = None) -> Graphs:
     """Both graphs of a fitted model, checked; errors are those of `to_onnx`."""
@@ -139,8 +144,10 @@ def make_graphs(estimator: BaseAutoencoder, positions: Positions | None = None) 
         return Graphs(encoder, decoder, error, spread)
     with torch.no_grad():
         places = positions.of(module.features(decoded))
-    meant, worst = _checked(_Meaning(positions), places, "code", "position", ("code",))
-    return Graphs(encoder, decoder, max(error, worst), spread, meant)
+        meant = positions.codes(places)
+    there, worst = _checked(_Meaning(positions), places, "meaning of a position", "position", ("code",))
+    back, worse = _checked(_Finding(positions), meant, "position of a code", "code", ("position",))
+    return Graphs(encoder, decoder, max(error, worst, worse), spread, there, back)
 
 
 def _encoder_graph(module: Composed, positions: Positions, samples: Tensor) -> tuple[bytes, bool, float]:
@@ -183,6 +190,15 @@ class _Meaning(nn.Module):
         return (self.positions.codes(z),)
 
 
+class _Finding(nn.Module):
+    def __init__(self, positions: Positions) -> None:
+        super().__init__()
+        self.positions = positions
+
+    def forward(self, code: Tensor) -> tuple[Tensor, ...]:
+        return (self.positions.find(code),)
+
+
 class _Decoder(nn.Module):
     def __init__(self, module: Composed, shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -219,8 +235,7 @@ def _export(half: nn.Module, inputs: Tensor, name: str, source: str, targets: tu
                 verbose=False,
             )
     except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise ExportError(f"the {name} of this model has no form in ONNX: {reason[:300]}") from error
+        raise ExportError(f"the {name} of this model has no form in ONNX: {_reason(error)}") from error
     assert program is not None  # so it is with dynamo=True
     model = program.model_proto
     if not model.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
@@ -228,12 +243,19 @@ def _export(half: nn.Module, inputs: Tensor, name: str, source: str, targets: tu
     return model.SerializeToString()
 
 
+def _reason(error: BaseException) -> str:
+    """Why the exporter gave up, from the error that it met first: its own speaks of its steps only."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    if type(error).__name__ == "GuardOnDataDependentSymNode":
+        return "what it does depends on the values that it computes"
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
+
+
 @torch.no_grad()
 def _distance(graph: bytes, half: nn.Module, inputs: Tensor, name: str) -> float:
     """Largest difference between graph and model, over the largest value, for several numbers of rows."""
-    import onnxruntime as ort
-
-    session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    session = _session(graph, name)
     source = session.get_inputs()[0].name
     scales = [max(float(truth.abs().max()), 1e-30) for truth in half(inputs)]
     worst = 0.0
@@ -247,6 +269,17 @@ def _distance(graph: bytes, half: nn.Module, inputs: Tensor, name: str) -> float
     if not worst <= _TOLERANCE:
         raise ExportError(f"the graph of the {name} differs from the model by {worst:.1g} of the largest value")
     return worst
+
+
+def _session(graph: bytes, name: str) -> Any:
+    import onnxruntime as ort
+    from onnxruntime.capi import onnxruntime_pybind11_state as refusals
+
+    try:
+        return ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    except (refusals.NotImplemented, refusals.Fail, refusals.InvalidGraph) as error:
+        reason = str(error).splitlines()[0].rpartition(" : ")[2]
+        raise ExportError(f"ONNX Runtime cannot run the graph of the {name}: {reason[:300]}") from None
 
 
 @contextlib.contextmanager

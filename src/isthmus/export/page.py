@@ -114,8 +114,9 @@ def write_page(
         "decoder": gzip.compress(graphs.decoder, 6, mtime=0),
         "content": gzip.compress(known, 6, mtime=0),
     }
-    if graphs.codes is not None:
+    if graphs.codes is not None and graphs.positions is not None:
         assets["codes"] = gzip.compress(graphs.codes, 6, mtime=0)
+        assets["positions"] = gzip.compress(graphs.positions, 6, mtime=0)
     progress("writing the page")
     start, n_bytes = _write(out, opened.name, assets)
     shown = 0 if opened.given is None else len(opened.numbers)

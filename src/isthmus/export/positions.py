@@ -36,6 +36,9 @@ class OnLevels(Positions):
         centre, most = self.get_buffer("centre"), self.get_buffer("most")
         return torch.minimum(torch.maximum((z * centre).round(), -centre), most - centre) / centre
 
+    def find(self, code: Tensor) -> Tensor:
+        return self.codes(code)
+
 
 class ByToken(Positions):
     """A position holds the numbers of vectors."""
@@ -47,6 +50,11 @@ class ByToken(Positions):
         book: Any = self.bottleneck
         numbers = z.round().clamp(0, book.n_codes - 1).long()
         return book.vectors(numbers.reshape(-1, book.n_tokens_, book.depth))
+
+    def find(self, code: Tensor) -> Tensor:
+        # Book by book, and not by a search among all sums of their vectors, which is no fixed graph.
+        book: Any = self.bottleneck
+        return book.quantise(book.cut(code)).tokens.flatten(1).float()
 
 
 def positions_of(module: Composed, sliders: Sliders) -> Positions | None:

@@ -23,8 +23,9 @@ class OnnxBackend {
     this.can = { runs: false, train: false, lab: false, files: false, own: true };
     this.decoding = new Network("decoder");
     this.encoder = new Network("encoder");
-    // Sliders of some models count vectors of a codebook, say: then a network of its own tells the code.
+    // Sliders of some models count vectors of a codebook, say: then networks of their own lead to codes and back.
     this.meaning = header.meaning ? new Network("codes") : null;
+    this.finding = header.meaning ? new Network("positions") : null;
     this.sheets = header.sheets ? new Sheets(header.sheets, arrays) : null;
     this.planes = cutPlanes(header.planes, arrays.planes.values);
     this.decoding.warm().catch(() => {}); // whoever decodes is told
@@ -101,11 +102,11 @@ class OnnxBackend {
   }
 
   async path(name, { from, to, kind = "linear", steps = 9 }) {
-    const [start, end] = [from, to].map((place) => Array.from(place.z ?? this.#row("positions", place.row)));
-    // Ways lead through codes, which positions that count vectors are not.
-    const ends = this.meaning ? await this.#codes([start, end]) : [start, end];
-    const codes = way(...ends, { kind, steps, middle: this.header.middle });
-    return { shown: await this.#decoded(codes, true), z: codes.map((code) => Float32Array.from(code)) };
+    const ends = [from, to].map((place) => place.z ?? this.#row("positions", place.row));
+    const [first, last] = await Promise.all(ends.map(async (end) => (await this.#codes([end]))[0]));
+    const codes = way(first, last, { kind, steps, middle: this.header.middle });
+    const z = this.finding ? rowsFrom((await run(this.finding, codes)).position) : codes.map((code) => Float32Array.from(code));
+    return { shown: await this.#decoded(z), z };
   }
 
   /**
@@ -148,19 +149,20 @@ class OnnxBackend {
     return this.#colour(id)?.[row] ?? null;
   }
 
+  /** Codes of positions; where these are two things, a code is taken for the nearest position. */
   async #codes(positions) {
-    const { code } = await this.meaning.run(positions.flatMap((z) => Array.from(z)), [positions.length, positions[0].length]);
-    return rowsFrom(code).map((row) => Array.from(row));
+    if (!this.meaning) return positions.map((z) => Array.from(z));
+    const isCode = positions[0].length !== this.info.width;
+    const places = isCode ? rowsFrom((await run(this.finding, positions)).position) : positions;
+    return rowsFrom((await run(this.meaning, places)).code).map((row) => Array.from(row));
   }
 
-  /** @param {ArrayLike<number>[]} positions or codes, if they are */
-  async #decoder(positions, areCodes = positions[0].length !== this.info.width) {
-    const codes = this.meaning && !areCodes ? await this.#codes(positions) : positions.map((z) => Array.from(z));
-    return this.decoding.run(codes.flat(), [codes.length, codes[0].length]);
+  async #decoder(positions) {
+    return run(this.decoding, await this.#codes(positions));
   }
 
-  async #decoded(positions, areCodes) {
-    return this.#shown((await this.#decoder(positions, areCodes)).x.values, positions.length);
+  async #decoded(positions) {
+    return this.#shown((await this.#decoder(positions)).x.values, positions.length);
   }
 
   /** Samples in the data's own units as they are shown. */
@@ -168,6 +170,11 @@ class OnnxBackend {
     if (this.info.kind === "picture") return shownFrom(bytesOf(values, [n, ...this.info.shape], this.header.black_white));
     return shownFrom({ shape: [n, values.length / n], values: Float32Array.from(values, Number) });
   }
+}
+
+/** Run a network on rows of one width. */
+function run(network, rows) {
+  return network.run(rows.flatMap((row) => Array.from(row)), [rows.length, rows[0].length]);
 }
 
 /** Planes of all pairs of axes: the array holds origin, across and up of each, where there is one. */
