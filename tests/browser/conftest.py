@@ -64,7 +64,7 @@ def fit_run(folder: Path, data: str, *, smile: bool = False, label: str | None =
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with runs: faces with a smile, digits twice, a table, and one that is damaged."""
+    """A folder of runs: faces with a smile, digits twice, a table, one without its data, and one that is damaged."""
     folder = tmp_path_factory.mktemp("runs")
     fit_run(folder / "faces", "faces:n=120,size=16", smile=True, latent_dim=4, max_epochs=2)
     fit_run(folder / "digits", "digits", latent_dim=3, max_epochs=2)
@@ -73,6 +73,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = (f"{i % 7},{(i * i) % 11 / 10},{300 + 40 * (i % 7) + i % 5},{'ab'[i % 2]}" for i in range(60))
     table.write_text("height,width,weight,kind\n" + "\n".join(rows) + "\n")
     fit_run(folder / "table", str(table), label="kind", latent_dim=2, max_epochs=2)
+    from isthmus import VAE
+
+    VAE(latent_dim=2, max_epochs=1, random_state=0).fit("digits").save(folder / "loose")
     (folder / "damaged").mkdir()
     (folder / "damaged" / "params.json").write_text("{")
     return folder

@@ -117,6 +117,15 @@ def test_all_of_a_view_can_be_reached_by_tab(open_page, studio):
     assert page.evaluate("window.seen.size") >= wanted
 
 
+def test_the_first_tab_leads_past_the_bar(open_page, studio):
+    page = open_page(f"{studio}/#/run/table/explore?row=3")
+    page.wait_for_selector(READY)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    assert page.locator(".map-stage").count() == 1
+
+
 @pytest.mark.parametrize("software", [True, False])
 def test_both_ways_to_draw_points_put_them_where_they_are(open_page, studio, software):
     page = open_page(f"{studio}/#/runs")

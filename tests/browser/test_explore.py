@@ -367,3 +367,15 @@ def test_the_npz_of_a_selection_is_a_plain_archive(open_page, studio):
         }"""
     )
     assert zipfile.ZipFile(io.BytesIO(bytes(body))).testzip() is None
+
+
+def test_a_run_without_its_data_is_explored_by_draws_from_the_prior(open_page, studio):
+    page = explore(open_page, studio, "loose")
+    assert "draws from the prior" in page.locator(".map-caption").inner_text()
+    assert not page.get_by_label("Number of the selected row").count()
+    settled(page)
+    before = pixels(page)
+    x, y, _ = lonely(points(page))
+    page.mouse.click(x, y)
+    settled(page)
+    assert differ(pixels(page), before)

@@ -68,27 +68,17 @@ def _serve(settings: Settings, listener: socket.socket, opens: bool) -> None:
     # Before the server's own packages: this takes longest, and goes on while these are imported.
     threading.Thread(target=_import_models, daemon=True).start()
     try:
-        import uvicorn
-
-        from isthmus.studio.app import create_app
+        from isthmus.studio.server import make_server
     except ImportError as error:
         raise MissingExtraError(f"the studio needs {error.name}: pip install 'isthmus[studio]'") from None
-    config = uvicorn.Config(
-        create_app(settings),
-        log_level="warning",
-        lifespan="on",
-        ws_max_size=settings.limits.message,
-        ws_per_message_deflate=False,
-        server_header=False,
-        timeout_graceful_shutdown=2,
-    )
+    server = make_server(settings)
     url = _address(settings)
     print(f"isthmus studio: {url}\nCtrl-C ends it", flush=True)
     if opens:
         threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
     # Ctrl-C is how it is meant to end; uvicorn passes it on once all answers are out.
     with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run([listener])
+        server.run([listener])
 
 
 def _import_models() -> None:

@@ -60,17 +60,28 @@ class LocationScale(Likelihood):
         super().setup(info, scaling)
         self.register_buffer("shift_", scaling.shift.clone())
         self.register_buffer("unit_", scaling.scale.clone())
+        floor, start = self._start(info)
+        self.register_buffer("floor_", floor)
+        if isinstance(self.scale, str):
+            self.raw_scale = nn.Parameter(start)
+        else:
+            self.register_buffer("raw_scale", start)
+
+    def _start(self, info: DataInfo) -> tuple[Tensor, Tensor]:
+        """The smallest scale that can be learned, and the raw scale to start from."""
+        if self.unit_.is_meta:
+            # Laid out to be filled from a file. The first arithmetic without values costs PyTorch a second of imports.
+            shapes = {"learned": (), "per_feature": info.shape}
+            fixed = () if self.relative else self.unit_.shape
+            return torch.zeros(()), torch.zeros(shapes[self.scale] if isinstance(self.scale, str) else fixed)
         spread = (torch.tensor(info.std, dtype=self.unit_.dtype) / self.unit_).float()
         overall = spread.square().mean().sqrt().clamp_min(1e-30)
         if not isinstance(self.scale, str):
             fixed = self.scale * overall if self.relative else self.scale / self.unit_
-            self.register_buffer("floor_", torch.zeros(()))
-            self.register_buffer("raw_scale", fixed.log().float() / _GAIN)
-            return
-        self.register_buffer("floor_", _FLOOR * overall)
+            return torch.zeros(()), fixed.log().float() / _GAIN
         # An autoencoder that knows nothing yet is wrong by the spread of the data.
-        start = spread if self.scale == "per_feature" else overall
-        self.raw_scale = nn.Parameter(torch.maximum(start, self.floor_).log() / _GAIN)
+        floor, start = _FLOOR * overall, spread if self.scale == "per_feature" else overall
+        return floor, torch.maximum(start, floor).log() / _GAIN
 
     @property
     def spread(self) -> Tensor:

@@ -24,6 +24,7 @@ from isthmus.studio.work import Work
 
 ROUTERS = (
     "isthmus.studio.pages:router",
+    "isthmus.studio.docs_page:router",
     "isthmus.studio.runs_api:router",
     "isthmus.studio.paths_api:router",
     "isthmus.studio.live:router",

@@ -23,15 +23,12 @@ async def page() -> FileResponse:
 
 
 def policy() -> str:
-    """Content security policy: nothing from elsewhere, and no script within the page but those that it came with.
-
-    The map's drawing library makes its functions of text, hence 'unsafe-eval'; and it sorts points in a worker.
-    """
+    """Content security policy: nothing from elsewhere, and no script within the page but those that it came with."""
     index = STATIC / "index.html"
     scripts = _INLINE.findall(index.read_text("utf-8")) if index.is_file() else []
     hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
-    allowed = " ".join(["'self'", "'unsafe-eval'", *(f"'sha256-{value}'" for value in hashes)])
+    allowed = " ".join(["'self'", *(f"'sha256-{value}'" for value in hashes)])
     return (
-        f"default-src 'self'; script-src {allowed}; worker-src 'self' blob:; img-src 'self' blob: data:; "
+        f"default-src 'self'; script-src {allowed}; img-src 'self' blob: data:; "
         "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )

@@ -16,18 +16,24 @@ export function startShell({ backend, home = "#/runs" }) {
   const views = allViews.filter((view) => !view.needs || backend.can[view.needs]);
   const bar = document.getElementById("bar");
   const main = document.getElementById("main");
+  // A link to #main would be taken for the address of a view.
+  document.querySelector(".skip")?.addEventListener("click", (event) => {
+    event.preventDefault();
+    main.focus();
+  });
   const toast = toaster(document.getElementById("toasts"));
   let current = { path: null, state: null, unmount: () => {} };
   let turn = 0;
 
   async function show() {
-    const { path, segments, query } = parse(location.hash || home);
+    const address = parse(location.hash || home);
+    const { path, segments, query } = address;
     const mine = ++turn;
     const found = match(views, segments);
     if (!found) return location.replace(home);
     current.state?.flush();
     current.unmount();
-    current = { path, state: new State(segments.slice(0, 2).join("/"), query), unmount: () => {} };
+    current = { path, state: new State(scopeOf(found, segments), address), unmount: () => {} };
     const route = { name: found.view.name, params: found.params, query };
     drawBar(bar, { views, route, home });
     const root = el("div", { class: `view view-${route.name}` });
@@ -39,6 +45,8 @@ export function startShell({ backend, home = "#/runs" }) {
       current.unmount = unmount ?? (() => {});
       document.title = [found.params.run, module.title, "isthmus"].filter(Boolean).join(" · ");
       replace(main, root);
+      // Who came here by a link goes on reading here, and not at the bar.
+      if (mine > 1) main.focus({ preventScroll: true });
     } catch (error) {
       if (mine !== turn) return undefined;
       replace(main, trouble(error, home));
@@ -52,6 +60,11 @@ export function startShell({ backend, home = "#/runs" }) {
   });
   window.addEventListener("pagehide", () => current.state?.flush());
   return show();
+}
+
+/** The views of a run share what they remember, such as the axes of its map. */
+function scopeOf({ params }, segments) {
+  return params.run === undefined ? segments.join("/") : `run/${params.run}`;
 }
 
 function drawBar(bar, { views, route, home }) {

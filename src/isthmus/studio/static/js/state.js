@@ -3,17 +3,20 @@
  * store, so that coming back does.
  */
 
+import { parse } from "isthmus/router.js";
+
 const PREFIX = "isthmus:";
+const DELAY = 150;
 
 export class State {
   /**
    * @param {string} scope whose state this is, such as the name of a run
-   * @param {URLSearchParams} query of the address
+   * @param {{path: string, query: URLSearchParams}} address of the view, as `router.parse` takes it apart
    */
-  constructor(scope, query) {
-    this.scope = scope;
-    this.query = query;
-    this.frame = 0;
+  constructor(scope, { path, query }) {
+    Object.assign(this, { scope, path, query });
+    this.pending = new Map();
+    this.timer = 0;
   }
 
   /**
@@ -22,6 +25,7 @@ export class State {
    * @returns {string|null}
    */
   get(key, otherwise = null) {
+    if (this.pending.has(key)) return this.pending.get(key) ?? otherwise;
     return this.query.get(key) ?? stored(this.#name(key)) ?? otherwise;
   }
 
@@ -41,32 +45,34 @@ export class State {
    * @param {{address?: boolean}} [options] whether the address shows it; long ones should not
    */
   set(key, value, { address = true } = {}) {
-    if (value === null || value === undefined) this.query.delete(key);
-    else if (address) this.query.set(key, String(value));
-    store(this.#name(key), value === null || value === undefined ? null : String(value));
-    // Browsers refuse an address that changes with every move of a hand, so once a frame must do.
-    if (address && !this.frame) this.frame = setTimeout(() => this.#write(), 150);
+    const text = value === null || value === undefined ? null : String(value);
+    if (text === null || !address) this.query.delete(key);
+    else this.query.set(key, text);
+    this.pending.set(key, text);
+    // A hand that moves sets values faster than stores and addresses should be written.
+    this.timer ||= setTimeout(() => this.flush(), DELAY);
   }
 
   setJSON(key, value, options) {
     this.set(key, value === null ? null : JSON.stringify(value), options);
   }
 
-  /** Write what is pending, before the view goes. */
+  /** Write what is pending: soon after it was set, and before the view goes. */
   flush() {
-    if (this.frame) this.#write();
+    if (!this.timer) return;
+    clearTimeout(this.timer);
+    this.timer = 0;
+    for (const [key, text] of this.pending) store(this.#name(key), text);
+    this.pending.clear();
+    // Once another view has the address, what this one shows belongs into the store only.
+    const { path } = parse(location.hash);
+    if (path !== this.path) return;
+    const query = this.query.toString();
+    history.replaceState(history.state, "", `#${path}${query ? `?${query}` : ""}`);
   }
 
   #name(key) {
     return `${PREFIX}${this.scope}:${key}`;
-  }
-
-  #write() {
-    clearTimeout(this.frame);
-    this.frame = 0;
-    const path = location.hash.split("?", 1)[0];
-    const query = this.query.toString();
-    history.replaceState(history.state, "", query ? `${path}?${query}` : path);
   }
 }
 

@@ -11,9 +11,14 @@ function theme() {
   return document.documentElement.dataset.theme === "dark" ? "dark" : "light";
 }
 
+const known = new Map();
+window.addEventListener("themechange", () => known.clear());
+
 /** Value of a token such as "--accent", as red, green and blue. */
 export function token(name) {
-  return rgb(getComputedStyle(document.documentElement).getPropertyValue(name).trim());
+  // Asking for a style is slow where it happens many times in a frame.
+  if (!known.has(name)) known.set(name, rgb(getComputedStyle(document.documentElement).getPropertyValue(name).trim()));
+  return known.get(name);
 }
 
 /** "#rrggbb" as three numbers. */

@@ -6,6 +6,7 @@ import { short } from "isthmus/parts/numbers.js";
 import { Slider } from "isthmus/parts/slider.js";
 
 const MOST = 16;
+/** Less than this is nothing: in nats, or as a share of the most active where all have little. */
 const LEAST_ACTIVITY = 0.01;
 
 export class SlidersPanel {
@@ -31,7 +32,9 @@ export class SlidersPanel {
 
   /** Latents that say nothing are out of the way, unless none says anything. */
   #nFirst() {
-    const active = this.info.latents.filter(({ activity }) => !(activity < LEAST_ACTIVITY)).length;
+    const activities = this.info.latents.map(({ activity }) => activity);
+    const least = LEAST_ACTIVITY * Math.min(1, Math.max(...activities));
+    const active = activities.filter((activity) => !(activity < least)).length;
     return Math.min(active || this.latents.length, MOST);
   }
 
