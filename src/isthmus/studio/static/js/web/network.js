@@ -46,7 +46,10 @@ export class Network {
 
   async #start() {
     const [graph] = await Promise.all([asset(this.name), started()]);
-    return runtime.InferenceSession.create(new Uint8Array(graph), { executionProviders: ["wasm"] });
+    const create = (level) =>
+      runtime.InferenceSession.create(new Uint8Array(graph), { executionProviders: ["wasm"], graphOptimizationLevel: level });
+    // The runtime may melt layers into one that it then does not have for their type of number.
+    return create("all").catch(() => create("basic"));
   }
 
   /** Start now what would else start with the first call. */
