@@ -1,5 +1,6 @@
 /**
- * What views ask for, whoever answers: the server (`server.js`), or the model itself in the page (`onnx_backend.js`).
+ * What views ask for, whoever answers: the server (`server.js`), or the model itself in the page
+ * (`onnx_backend.js`).
  *
  * @typedef {{kind: "picture", width: number, height: number, channels: 1|3, pixels: Uint8Array}} ShownPicture
  * @typedef {{kind: "row", values: Float32Array}} ShownRow
@@ -13,8 +14,8 @@
  * @property {(name: string, choices: {x?: string, y?: string, colour?: string}) => Promise<MapData>} map
  * @property {(name: string, rows: number[]) => Promise<{shown: Shown[], header: Object}>} samples
  * @property {(name: string, row: number) => Promise<Object>} posterior
- * @property {(name: string, z: ArrayLike<number>, y?: string) => Promise<Shown>} decode of a code, and of a class if the
- *   model knows some
+ * @property {(name: string, z: ArrayLike<number>, y?: string) => Promise<Shown>} decode of a code, and of a
+ *   class if the model knows some
  * @property {(name: string, row: number) => Promise<Shown>} reconstruct
  * @property {(name: string, seed: number) => Promise<number[]>} draw a code from the prior
  * @property {(name: string, ends: PathEnds) => Promise<{shown: Shown[], z: Float32Array[]}>} path

@@ -1,8 +1,9 @@
 /**
  * The binary format between server and page, `application/x-isthmus-frame`.
  *
- * A little-endian uint32 says how long the JSON header is; the header is padded with spaces so that what follows starts
- * at a multiple of 8; then come the arrays, each padded to a multiple of 8. Offsets count from the start of the arrays.
+ * A little-endian uint32 says how long the JSON header is; the header is padded with spaces so that what
+ * follows starts at a multiple of 8; then come the arrays, each padded to a multiple of 8. Offsets count from
+ * the start of the arrays.
  */
 
 const TYPES = {

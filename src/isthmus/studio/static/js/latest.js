@@ -1,8 +1,8 @@
 /**
  * Newest wins: one request is in flight, and only the newest of those that came meanwhile is kept waiting.
  *
- * A slider that is dragged asks more often than any decoder answers. A queue would fall behind the hand; this skips
- * what is already stale, and always ends with the answer to the last position.
+ * A slider that is dragged asks more often than any decoder answers. A queue would fall behind the hand; this
+ * skips what is already stale, and always ends with the answer to the last position.
  */
 export class Latest {
   /**

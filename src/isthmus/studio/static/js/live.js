@@ -1,4 +1,7 @@
-/** A socket that sends numbered questions as text and gets frames back; it opens when first used, and again if lost. */
+/**
+ * A socket that sends numbered questions as text and gets frames back; it opens when first used, and again if
+ * lost.
+ */
 
 import { unpack } from "isthmus/frame.js";
 

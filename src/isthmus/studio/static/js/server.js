@@ -24,16 +24,22 @@ export async function ask(url, options) {
     answer = await fetch(url, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Error("The studio's server does not answer; is it still running?");
+    throw new Error("The studio's server does not answer; is it still running?", { cause: error });
   }
   if (answer.ok) return answer;
   const said = await answer.json().catch(() => ({}));
-  throw Object.assign(new Error(said.error ?? `The server answered with ${answer.status}.`), { status: answer.status });
+  throw Object.assign(new Error(said.error ?? `The server answered with ${answer.status}.`), {
+    status: answer.status,
+  });
 }
 
 /** Ask with a JSON body. */
 export function send(url, body) {
-  return ask(url, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  return ask(url, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  });
 }
 
 /** Ask for a frame. */
@@ -45,7 +51,8 @@ export async function askFrame(url, options) {
 export function serverBackend() {
   const live = new Live("/api/live");
   const json = async (url) => (await ask(url)).json();
-  const one = async (op, name, fields) => shownFrom((await live.request(op, { run: name, ...fields })).arrays.shown)[0];
+  const one = async (op, name, fields) =>
+    shownFrom((await live.request(op, { run: name, ...fields })).arrays.shown)[0];
   return {
     can: { runs: true, train: true, lab: true, files: true },
     live,

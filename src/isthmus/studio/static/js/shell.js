@@ -68,23 +68,33 @@ function scopeOf({ params }, segments) {
 }
 
 function drawBar(bar, { views, route, home }) {
-  const link = (text, to, here) => el("a", { class: "link", href: to, "aria-current": here ? "page" : null }, text);
+  const link = (text, to, here) =>
+    el("a", { class: "link", href: to, "aria-current": here ? "page" : null }, text);
   const run = route.params.run;
   const tabs = run ? views.filter((view) => view.tab) : [];
   replace(
     bar,
-    el("a", { class: "mark", href: home, "aria-label": "isthmus studio, start" }, mark(), el("span", {}, "isthmus")),
+    el(
+      "a",
+      { class: "mark", href: home, "aria-label": "isthmus studio, start" },
+      mark(),
+      el("span", {}, "isthmus"),
+    ),
     el(
       "nav",
       { class: "nav", "aria-label": "Studio" },
-      views.filter((view) => view.nav).map((view) => link(view.nav, href(view.pattern), view.name === route.name)),
+      views
+        .filter((view) => view.nav)
+        .map((view) => link(view.nav, href(view.pattern), view.name === route.name)),
     ),
     run
       ? el(
           "nav",
           { class: "nav tabs", "aria-label": `Run ${run}` },
           el("span", { class: "run-name", title: run }, run),
-          tabs.map((view) => link(view.tab, href("run", run, view.pattern.split("/")[2]), view.name === route.name)),
+          tabs.map((view) =>
+            link(view.tab, href("run", run, view.pattern.split("/")[2]), view.name === route.name),
+          ),
         )
       : null,
     themeButton(),

@@ -1,6 +1,6 @@
 /**
- * What a view remembers: in the address, so that a reload and a copied link show the same, and in the browser's own
- * store, so that coming back does.
+ * What a view remembers: in the address, so that a reload and a copied link show the same, and in the
+ * browser's own store, so that coming back does.
  */
 
 import { parse } from "isthmus/router.js";

@@ -1,4 +1,5 @@
-// A classic script, run before the first paint: it puts the theme on <html>, so that no page flashes in the other one.
+// A classic script, run before the first paint: it puts the theme on <html>, so that no page flashes in the
+// other one.
 (() => {
   const key = "isthmus:theme";
   const dark = window.matchMedia("(prefers-color-scheme: dark)");

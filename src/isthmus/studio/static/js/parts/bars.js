@@ -1,5 +1,6 @@
 /**
- * A row of a table as bars, each feature on a scale of its own and in its own units, beside the row that is selected.
+ * A row of a table as bars, each feature on a scale of its own and in its own units, beside the row that is
+ * selected.
  */
 
 import { el, replace } from "isthmus/parts/dom.js";
@@ -9,15 +10,24 @@ const MOST = 120;
 
 export class Bars {
   /**
-   * @param {{features: string[], low: ArrayLike<number>, high: ArrayLike<number>, label: string}} options ends of the
-   *   scale of each feature
+   * @param {{features: string[], low: ArrayLike<number>, high: ArrayLike<number>, label: string}} options
+   *   ends of the scale of each feature
    */
   constructor({ features, low, high, label }) {
     Object.assign(this, { low, high, features });
     this.bars = features.slice(0, MOST).map((name, i) => new Bar(name, low[i], high[i]));
-    this.values = el("ul", { class: "bars-list", "aria-label": label }, this.bars.map((bar) => bar.node));
+    this.values = el(
+      "ul",
+      { class: "bars-list", "aria-label": label },
+      this.bars.map((bar) => bar.node),
+    );
     const more = features.length > MOST ? `The first ${MOST} of ${features.length} features.` : null;
-    this.node = el("div", { class: "bars" }, this.values, more ? el("p", { class: "small muted" }, more) : null);
+    this.node = el(
+      "div",
+      { class: "bars" },
+      this.values,
+      more ? el("p", { class: "small muted" }, more) : null,
+    );
   }
 
   /** @param {ArrayLike<number>} values what the sliders make */

@@ -1,4 +1,7 @@
-/** Colours of points and legends; both themes have their own, taken from the tokens where the tokens name them. */
+/**
+ * Colours of points and legends; both themes have their own, taken from the tokens where the tokens name
+ * them.
+ */
 
 const RAMPS = {
   light: ["#bfdccb", "#74b9a8", "#33908f", "#1f6480", "#28386a", "#2a174d"],
@@ -17,7 +20,8 @@ window.addEventListener("themechange", () => known.clear());
 /** Value of a token such as "--accent", as red, green and blue. */
 export function token(name) {
   // Asking for a style is slow where it happens many times in a frame.
-  if (!known.has(name)) known.set(name, rgb(getComputedStyle(document.documentElement).getPropertyValue(name).trim()));
+  if (!known.has(name))
+    known.set(name, rgb(getComputedStyle(document.documentElement).getPropertyValue(name).trim()));
   return known.get(name);
 }
 

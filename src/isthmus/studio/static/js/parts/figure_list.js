@@ -22,6 +22,8 @@ export function figureList(figures, keys = Object.keys(NAMES)) {
   return el(
     "dl",
     { class: "figures" },
-    known.map((key) => el("div", {}, el("dt", {}, NAMES[key]), el("dd", { class: "number" }, written(figures[key])))),
+    known.map((key) =>
+      el("div", {}, el("dt", {}, NAMES[key]), el("dd", { class: "number" }, written(figures[key]))),
+    ),
   );
 }

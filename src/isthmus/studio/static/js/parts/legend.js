@@ -30,7 +30,10 @@ function classes(node, { names }, isolate) {
         title: `Single out ${name}`,
         onclick: () => press(i),
       },
-      el("span", { class: "legend-dot", style: { background: `rgb(${colours[i % N_CLASS_COLOURS].join(" ")})` } }),
+      el("span", {
+        class: "legend-dot",
+        style: { background: `rgb(${colours[i % N_CLASS_COLOURS].join(" ")})` },
+      }),
       name,
     ),
   );
@@ -39,8 +42,12 @@ function classes(node, { names }, isolate) {
     buttons.forEach((button, k) => button.setAttribute("aria-pressed", String(k === i && !off)));
     isolate(off ? null : i);
   }
-  const more = names.length > MOST ? el("span", { class: "muted small" }, `and ${names.length - MOST} more`) : null;
-  replace(node, el("div", { class: "legend-classes", role: "group", "aria-label": "Classes" }, buttons, more));
+  const more =
+    names.length > MOST ? el("span", { class: "muted small" }, `and ${names.length - MOST} more`) : null;
+  replace(
+    node,
+    el("div", { class: "legend-classes", role: "group", "aria-label": "Classes" }, buttons, more),
+  );
 }
 
 function numbers(node, { name, low, high }) {

@@ -17,8 +17,8 @@ const REACH = 9;
 export class LatentMap {
   /**
    * @param {Object} on callbacks, each optional
-   * @param {(hit: {index: number, at: [number, number], pixel: [number, number]}|null) => void} [on.hover] `index` is
-   *   the point's, or -1 over empty space; null when the pointer has left
+   * @param {(hit: {index: number, at: [number, number], pixel: [number, number]}|null) => void} [on.hover]
+   *   `index` is the point's, or -1 over empty space; null when the pointer has left
    * @param {(hit: {index: number, at: [number, number]}) => void} [on.click]
    * @param {(indices: number[]) => void} [on.lasso]
    * @param {(state: number[]) => void} [on.camera]
@@ -37,7 +37,13 @@ export class LatentMap {
     this.over = el("canvas", { class: "map-over", "aria-hidden": "true" });
     this.node = el(
       "div",
-      { class: "map-stage", tabindex: 0, role: "application", "aria-roledescription": "map", "aria-label": label },
+      {
+        class: "map-stage",
+        tabindex: 0,
+        role: "application",
+        "aria-roledescription": "map",
+        "aria-label": label,
+      },
       this.points,
       this.over,
     );
@@ -126,7 +132,12 @@ export class LatentMap {
 
   #at(pixel) {
     const at = this.camera.toData(...pixel);
-    const index = this.map ? this.finder.nearest(...at, this.camera.scale.map((scale) => REACH / scale)) : -1;
+    const index = this.map
+      ? this.finder.nearest(
+          ...at,
+          this.camera.scale.map((scale) => REACH / scale),
+        )
+      : -1;
     return { index, at, pixel };
   }
 

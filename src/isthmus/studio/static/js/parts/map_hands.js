@@ -1,8 +1,9 @@
 /**
  * Pointer, wheel and keys on the map, turned into what they mean.
  *
- * Drag moves, wheel and pinch enlarge, shift-drag (or drag while the lasso is on) draws around points, a click selects.
- * Keys: arrows move a cursor, Enter selects there, shift with arrows spans a box, + and - enlarge, 0 shows everything.
+ * Drag moves, wheel and pinch enlarge, shift-drag (or drag while the lasso is on) draws around points, a
+ * click selects. Keys: arrows move a cursor, Enter selects there, shift with arrows spans a box, + and -
+ * enlarge, 0 shows everything.
  */
 
 const CLICK_REACH = 4;
@@ -10,8 +11,8 @@ const KEY_STEP = 12;
 
 /**
  * @param {HTMLElement} stage takes the focus and all events
- * @param {Object} map with `camera`, `lassoOn`, and the callbacks `moved`, `hovered`, `left`, `clicked`, `drawing`,
- *   `drawn`, `cursor`
+ * @param {Object} map with `camera`, `lassoOn`, and the callbacks `moved`, `hovered`, `left`, `clicked`,
+ *   `drawing`, `drawn`, `cursor`
  */
 export function listen(stage, map) {
   pointers(stage, map);

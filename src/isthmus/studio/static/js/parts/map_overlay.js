@@ -1,4 +1,7 @@
-/** What lies over the points: contours of the prior, the selection, the position of the sliders, the cursor, the lasso. */
+/**
+ * What lies over the points: contours of the prior, the selection, the position of the sliders, the cursor,
+ * the lasso.
+ */
 
 import { ink } from "isthmus/parts/colours.js";
 

@@ -28,10 +28,12 @@ export class MapPanel {
         hover: (hit) => this.tip.point(this.data ? hit : null),
         click: (hit) => this.#click(hit),
         lasso: this.onlasso ? (indices) => this.#lasso(indices) : undefined,
-        camera: (camera) => this.state.set("view", camera.map((value) => Number(value.toPrecision(8))).join(",")),
+        camera: (camera) =>
+          this.state.set("view", camera.map((value) => Number(value.toPrecision(8))).join(",")),
         escape: () => this.onescape?.(),
       },
-      `Map of the codes of ${this.info.name}. Arrows move a cursor, Enter selects, plus and minus enlarge, 0 shows all` +
+      `Map of the codes of ${this.info.name}. ` +
+        "Arrows move a cursor, Enter selects, plus and minus enlarge, 0 shows all" +
         `${this.onlasso ? ", shift with arrows draws a box" : ""}`,
     );
     this.tip = new Tip(this.map.node, (hit) => this.#look(hit), this.info.features);
@@ -111,7 +113,9 @@ export class MapPanel {
     return this.state.get("colour") ?? (data && !labels ? "error" : null);
   }
 
-  /** Choices kept from another time may be of a latent that there is no more: then those of the server stand. */
+  /**
+   * Choices kept from another time may be of a latent that there is no more: then those of the server stand.
+   */
   async #fetch(choices) {
     try {
       return await this.backend.map(this.info.name, choices);
@@ -124,7 +128,8 @@ export class MapPanel {
   note() {
     if (!this.data) return;
     const { header, x } = this.data;
-    const what = header.of === "prior" ? `${count(x.length, "draw")} from the prior` : count(x.length, "sample");
+    const what =
+      header.of === "prior" ? `${count(x.length, "draw")} from the prior` : count(x.length, "sample");
     const lines = header.contours?.length ? "; dashed: shares of the prior" : "";
     this.caption.textContent = `${what}${lines}`;
     this.map.node.dataset.points = x.length;
@@ -135,7 +140,9 @@ export class MapPanel {
     const named = axes.map(({ id, name, share }) => ({ id, name: axisName(name, share) }));
     const change = (key) => (value) => {
       this.state.set(key, value);
-      this.load({ x, y, colour: colour.id, [key]: value }).catch((error) => this.toast(error.message, { problem: true }));
+      this.load({ x, y, colour: colour.id, [key]: value }).catch((error) =>
+        this.toast(error.message, { problem: true }),
+      );
     };
     const focused = [...this.choices.querySelectorAll("select")].indexOf(document.activeElement);
     replace(
@@ -150,12 +157,16 @@ export class MapPanel {
   async #look({ index, at }) {
     if (index >= 0 && this.data.header.of === "data") return this.samples.one(this.data.rows[index]);
     const place = index >= 0 ? this.map.place(index) : at;
-    return { shown: await this.backend.decode(this.info.name, codeAt(this.data.header.plane, place)) };
+    const z = codeAt(this.data.header.plane, place);
+    return z && { shown: await this.backend.decode(this.info.name, z) };
   }
 
   #click({ index, at }) {
     if (index >= 0 && this.data.header.of === "data") this.onselect?.(this.data.rows[index]);
-    else this.onplace?.(codeAt(this.data.header.plane, index >= 0 ? this.map.place(index) : at));
+    else {
+      const z = codeAt(this.data.header.plane, index >= 0 ? this.map.place(index) : at);
+      if (z) this.onplace?.(z);
+    }
   }
 
   #lasso(indices) {

@@ -19,11 +19,17 @@ export class Finder {
   }
 
   #column(x) {
-    return Math.min(this.side - 1, Math.max(0, Math.floor(((x - this.left) / (this.right - this.left || 1)) * this.side)));
+    return Math.min(
+      this.side - 1,
+      Math.max(0, Math.floor(((x - this.left) / (this.right - this.left || 1)) * this.side)),
+    );
   }
 
   #row(y) {
-    return Math.min(this.side - 1, Math.max(0, Math.floor(((y - this.low) / (this.high - this.low || 1)) * this.side)));
+    return Math.min(
+      this.side - 1,
+      Math.max(0, Math.floor(((y - this.low) / (this.high - this.low || 1)) * this.side)),
+    );
   }
 
   #cell(x, y) {

@@ -4,8 +4,8 @@ import { el } from "isthmus/parts/dom.js";
 
 export class Picture {
   /**
-   * @param {{label?: string, class?: string}} [options] `label` is what a screen reader says; without it the picture is
-   *   decoration
+   * @param {{label?: string, class?: string}} [options] `label` is what a screen reader says; without it the
+   *   picture is decoration
    */
   constructor({ label, class: kind = "" } = {}) {
     this.node = el("canvas", { class: `picture ${kind}`.trim(), width: 1, height: 1 });

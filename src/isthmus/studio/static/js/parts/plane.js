@@ -1,15 +1,22 @@
-/** The plane of a map in the space of the codes: from places to codes, and from codes to the nearest place. */
+/**
+ * The plane of a map in the space of the codes: from places to codes, and from codes to the nearest place. It is null
+ * where a place on the map stands for nothing that could be decoded.
+ */
 
 /**
- * @param {{origin: number[], across: number[], up: number[]}} plane
- * @returns {Float64Array} the code at a place
+ * @param {{origin: number[], across: number[], up: number[]}|null} plane
+ * @returns {Float64Array|null} the code at a place
  */
-export function codeAt({ origin, across, up }, [x, y]) {
+export function codeAt(plane, [x, y]) {
+  if (!plane) return null;
+  const { origin, across, up } = plane;
   return Float64Array.from(origin, (value, i) => value + x * across[i] + y * up[i]);
 }
 
-/** The place whose code is nearest to this one; null if the plane has no two directions. */
-export function placeOf({ origin, across, up }, z) {
+/** The place whose code is nearest to this one; null if the plane has no two directions, or is one of other things. */
+export function placeOf(plane, z) {
+  if (!plane || plane.origin.length !== z.length) return null;
+  const { origin, across, up } = plane;
   let [aa, au, uu, ad, ud] = [0, 0, 0, 0, 0];
   for (let i = 0; i < origin.length; i += 1) {
     const difference = z[i] - origin[i];

@@ -18,8 +18,8 @@ export class Plot {
   }
 
   /**
-   * @param {{name: string, x: ArrayLike<number>, y: ArrayLike<number>, dashed?: boolean}[]} lines values that are not
-   *   finite leave a gap; at most five lines have colours of their own
+   * @param {{name: string, x: ArrayLike<number>, y: ArrayLike<number>, dashed?: boolean}[]} lines values that
+   *   are not finite leave a gap; at most five lines have colours of their own
    */
   show(lines) {
     const xs = lines.flatMap(({ x }) => Array.from(x)).filter(Number.isFinite);
@@ -78,7 +78,9 @@ function text(x, y, said, anchor) {
 }
 
 function short0(value) {
-  return short(value).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+  return short(value)
+    .replace(/(\.\d*?)0+$/, "$1")
+    .replace(/\.$/, "");
 }
 
 function padded(low, high) {

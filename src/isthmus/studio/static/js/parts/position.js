@@ -75,7 +75,10 @@ export function readCode(text, width) {
   return text && values.length === width && values.every(Number.isFinite) ? values : null;
 }
 
-/** The code in the middle of a run's codes; whole where they are. Sliders of some models are wider than their codes. */
+/**
+ * The code in the middle of a run's codes; whole where they are. Sliders of some models are wider than their
+ * codes.
+ */
 export function middleOf({ latents, width, latent_dim: d }) {
   const middle = new Float64Array(width ?? d);
   for (const { index, mean, step } of latents) middle[index] = step ? Math.round(mean / step) * step : mean;

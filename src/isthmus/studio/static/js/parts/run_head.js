@@ -9,14 +9,23 @@ export function runHead(info) {
     "header",
     { class: "run-head" },
     el("h1", {}, info.name),
-    el("p", { class: "muted" }, [info.title, shapeOf(info), count(info.latent_dim, "latent")].filter(Boolean).join(" · ")),
+    el(
+      "p",
+      { class: "muted" },
+      [info.title, shapeOf(info), count(info.latent_dim, "latent")].filter(Boolean).join(" · "),
+    ),
     (info.notes ?? []).map((note) => el("p", { class: "run-note muted" }, note)),
   );
 }
 
 /** "4 000 pictures, 48 × 48, colour". */
 export function shapeOf({ kind, shape, n_rows: n }) {
-  if (kind === "row") return `${n ? count(n, "row") : "rows"} of ${count(shape.reduce((a, b) => a * b, 1), "value")}`;
+  if (kind === "row")
+    return `${n ? count(n, "row") : "rows"} of ${count(
+      shape.reduce((a, b) => a * b, 1),
+      "value",
+    )}`;
   const [height, width, channels = 1] = shape;
-  return `${n ? count(n, "picture") : "pictures"} of ${height} × ${width}${channels === 3 ? " in colour" : ""}`;
+  const pictures = n ? count(n, "picture") : "pictures";
+  return `${pictures} of ${height} × ${width}${channels === 3 ? " in colour" : ""}`;
 }

@@ -21,7 +21,8 @@ export class Samples {
       });
     }
     const found = rows.map((row) => this.kept.get(row));
-    for (const row of [...this.kept.keys()].slice(0, Math.max(0, this.kept.size - MOST))) this.kept.delete(row);
+    for (const row of [...this.kept.keys()].slice(0, Math.max(0, this.kept.size - MOST)))
+      this.kept.delete(row);
     return found;
   }
 

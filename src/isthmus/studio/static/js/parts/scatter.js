@@ -1,8 +1,8 @@
 /**
  * The points of a map: by WebGL 2 on a graphics card, or else pixel by pixel.
  *
- * Browsers without a card offer WebGL in software, which draws 100,000 points some six times a second; the loop below
- * needs a tenth of that time. So it is asked for WebGL only where that is fast.
+ * Browsers without a card offer WebGL in software, which draws 100,000 points some six times a second; the
+ * loop below needs a tenth of that time. So it is asked for WebGL only where that is fast.
  */
 
 import { el } from "isthmus/parts/dom.js";
@@ -37,7 +37,8 @@ class PixelPoints {
 
   /**
    * @param {import("isthmus/parts/camera.js").Camera} camera
-   * @param {{radius: number, opacity: number, ratio: number}} look in CSS pixels; `ratio` is that of the screen
+   * @param {{radius: number, opacity: number, ratio: number}} look in CSS pixels; `ratio` is that of the
+   *   screen
    */
   draw(camera, { radius, opacity, ratio }) {
     // With a margin on all sides, so that no disc has to be cut.
@@ -68,7 +69,15 @@ class PixelPoints {
       const phase = (((py - row) * PHASES) | 0) * PHASES + (((px - column) * PHASES) | 0);
       const k = 4 * i;
       const redBlue = colours[k] | (colours[k + 2] << 16);
-      blend(pixels, row * width + column, offsets[phase], covers[phase], redBlue, colours[k + 1] << 8, colours[k + 3]);
+      blend(
+        pixels,
+        row * width + column,
+        offsets[phase],
+        covers[phase],
+        redBlue,
+        colours[k + 1] << 8,
+        colours[k + 3],
+      );
     }
   }
 

@@ -100,7 +100,8 @@ class WebGLPoints {
 
   /**
    * @param {import("isthmus/parts/camera.js").Camera} camera
-   * @param {{radius: number, opacity: number, ratio: number}} look in CSS pixels; `ratio` is that of the screen
+   * @param {{radius: number, opacity: number, ratio: number}} look in CSS pixels; `ratio` is that of the
+   *   screen
    */
   draw(camera, { radius, opacity, ratio }) {
     const { gl, uniforms } = this;

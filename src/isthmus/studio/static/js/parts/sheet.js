@@ -16,8 +16,8 @@ const KINDS = [
 
 export class Sheet {
   /**
-   * @param {{backend: Object, info: Object, samples: Object, toast: Function, onselect: (row: number) => void,
-   *   onclose: () => void}} options
+   * @param {{backend: Object, info: Object, samples: Object, toast: Function, onselect: (row: number) =>
+   *   void, onclose: () => void}} options
    */
   constructor(options) {
     Object.assign(this, options);
@@ -39,7 +39,12 @@ export class Sheet {
                 button(kind.toUpperCase(), { icon: "save", title, onclick: () => this.#export(kind) }),
               )
             : null,
-          button("", { icon: "close", label: "Close the selection", quiet: true, onclick: () => this.onclose() }),
+          button("", {
+            icon: "close",
+            label: "Close the selection",
+            quiet: true,
+            onclick: () => this.onclose(),
+          }),
         ),
       ),
       this.list,
@@ -70,7 +75,13 @@ export class Sheet {
       {},
       el(
         "button",
-        { type: "button", class: "sheet-item", "aria-label": `Select ${name}`, title: name, onclick: () => this.onselect(row) },
+        {
+          type: "button",
+          class: "sheet-item",
+          "aria-label": `Select ${name}`,
+          title: name,
+          onclick: () => this.onselect(row),
+        },
         shown.kind === "picture" ? thumbnail(shown) : rowSummary(this.info.features, shown.values, 3),
         el("span", { class: "sheet-name" }, label ?? `${row}`),
       ),

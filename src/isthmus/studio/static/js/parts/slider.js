@@ -1,8 +1,8 @@
 /**
  * A slider: a native range input, with what is known of the selected sample drawn behind it.
  *
- * The posterior is a bell of the height of its density, so an uncertain one is wide and low; the part within one
- * standard deviation of the mean is darker. A mean without a spread is a tick.
+ * The posterior is a bell of the height of its density, so an uncertain one is wide and low; the part within
+ * one standard deviation of the mean is darker. A mean without a spread is a tick.
  */
 
 import { el, svg } from "isthmus/parts/dom.js";
@@ -15,9 +15,9 @@ const NARROWEST = 1.6;
 
 export class Slider {
   /**
-   * @param {{name: string, low: number, high: number, value?: number, step?: number, note?: string, label?: string,
-   *   oninput?: (value: number) => void, onstart?: () => void, onend?: () => void}} options `onstart` comes before the
-   *   first of a row of changes, `onend` after the last
+   * @param {{name: string, low: number, high: number, value?: number, step?: number, note?: string, label?:
+   *   string, oninput?: (value: number) => void, onstart?: () => void, onend?: () => void}} options `onstart`
+   *   comes before the first of a row of changes, `onend` after the last
    */
   constructor({ name, low, high, value = 0, step, note, label, oninput, onstart, onend }) {
     Object.assign(this, { low, high, oninput, name });
@@ -36,7 +36,12 @@ export class Slider {
     this.tick = svg("line", { class: "bell-mean", y1: 0, y2: HEIGHT });
     this.drawing = svg(
       "svg",
-      { class: "slider-bell", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" },
+      {
+        class: "slider-bell",
+        viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+        preserveAspectRatio: "none",
+        "aria-hidden": "true",
+      },
       this.bell,
       this.middle,
       this.tick,
@@ -73,7 +78,9 @@ export class Slider {
   }
 
   #key(event) {
-    const move = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10 }[event.key];
+    const move = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10 }[
+      event.key
+    ];
     if (!move || event.ctrlKey || event.metaKey || event.altKey || this.input.step !== "any") return;
     event.preventDefault();
     const value = this.input.valueAsNumber + (move * (this.high - this.low)) / 100;
@@ -105,7 +112,8 @@ export class Slider {
   posterior(known) {
     const at = (value) => ((value - this.low) / (this.high - this.low || 1)) * WIDTH;
     const text =
-      known && `${fixed(known.mean, this.decimals)}${known.std ? ` ± ${fixed(known.std, this.decimals)}` : ""}`;
+      known &&
+      `${fixed(known.mean, this.decimals)}${known.std ? ` ± ${fixed(known.std, this.decimals)}` : ""}`;
     this.input.setAttribute("aria-description", known ? `The selected sample: ${text}` : "");
     this.node.title = known ? `Selected sample: ${text}` : "";
     this.tick.style.display = known && !known.std ? "" : "none";
@@ -127,5 +135,6 @@ function bellPath(mean, sd, reach) {
     const t = -reach + (2 * reach * i) / 32;
     points.push(`${(mean + t * sd).toFixed(2)} ${(HEIGHT - height * Math.exp(-(t * t) / 2)).toFixed(2)}`);
   }
-  return `M${(mean - reach * sd).toFixed(2)} ${HEIGHT}L${points.join("L")}L${(mean + reach * sd).toFixed(2)} ${HEIGHT}Z`;
+  const foot = (side) => `${(mean + side * reach * sd).toFixed(2)} ${HEIGHT}`;
+  return `M${foot(-1)}L${points.join("L")}L${foot(1)}Z`;
 }

@@ -11,7 +11,7 @@ const GAP = 14;
 export class Tip {
   /**
    * @param {HTMLElement} stage that the tip lies in
-   * @param {(hit: Object) => Promise<{shown: Object, row?: number, label?: string}>} look finds what to show
+   * @param {(hit: Object) => Promise<{shown: Object, row?: number, label?: string}|null>} look finds what to show
    * @param {string[]|null} features names, for rows
    */
   constructor(stage, look, features) {
@@ -23,7 +23,7 @@ export class Tip {
     stage.append(this.node);
     this.latest = new Latest(
       async (hit) => ({ hit, found: await look(hit) }),
-      ({ hit, found }) => this.wanted && this.#show(found, hit),
+      ({ hit, found }) => (this.wanted && found ? this.#show(found, hit) : this.hide()),
       () => this.hide(),
     );
   }

@@ -65,7 +65,10 @@ class Compare {
             { class: "row" },
             button("", { icon: "previous", label: "Samples before", onclick: () => move(-1) }),
             button("", { icon: "next", label: "Samples after", onclick: () => move(1) }),
-            button("Others", { icon: "random", onclick: () => this.show(Math.floor(Math.random() * this.#n)) }),
+            button("Others", {
+              icon: "random",
+              onclick: () => this.show(Math.floor(Math.random() * this.#n)),
+            }),
           ),
         ),
         this.note,
@@ -86,7 +89,8 @@ class Compare {
   async start() {
     await Promise.all(this.panels.map((panel) => panel.load()));
     if (!this.infos.every(({ has }) => has.data)) {
-      this.note.textContent = "The data of these runs are not at hand; start the studio with --data to compare them.";
+      this.note.textContent =
+        "The data of these runs are not at hand; start the studio with --data to compare them.";
       return;
     }
     const kept = (key) => this.#wrapped(Math.max(0, Math.round(Number(this.state.get(key)) || 0)));

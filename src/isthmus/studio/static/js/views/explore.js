@@ -37,7 +37,8 @@ class Explorer {
       },
       (error) => this.fail(error),
     );
-    this.condition = info.conditions?.find((name) => String(name) === state.get("class")) ?? info.conditions?.[0];
+    this.condition =
+      info.conditions?.find((name) => String(name) === state.get("class")) ?? info.conditions?.[0];
     this.live = liveRegion();
     this.#build(root);
   }
@@ -50,13 +51,20 @@ class Explorer {
       info,
       samples,
       condition: this.condition,
-      actions: { classOf: (name) => this.decodeClass(name), undo: () => this.undo(), reset: () => this.reset(), draw: () => this.draw(), select },
+      actions: {
+        classOf: (name) => this.decodeClass(name),
+        undo: () => this.undo(),
+        reset: () => this.reset(),
+        draw: () => this.draw(),
+        select,
+      },
     });
     this.sliders = new SlidersPanel({ info, position });
     this.panel = new MapPanel({
       ...parts,
       onselect: select,
-      onplace: (z) => this.position.go(z),
+      // Of a model whose sliders count vectors a place on the map is a code, and no position of theirs.
+      onplace: (z) => z.length === this.position.z.length && this.position.go(z),
       onlasso: (rows) => this.choose(rows),
       onescape: () => this.unselect(),
     });
@@ -81,7 +89,8 @@ class Explorer {
     const row = Number(this.state.get("row") ?? NaN);
     const kept = this.state.get("z");
     this.shown.select(null, null);
-    if (this.info.has.data && Number.isInteger(row) && row >= 0 && row < this.info.n_rows) await this.select(row, { stay: Boolean(kept) });
+    if (this.info.has.data && Number.isInteger(row) && row >= 0 && row < this.info.n_rows)
+      await this.select(row, { stay: Boolean(kept) });
     this.position.past = [];
     const chosen = this.state.getJSON("chosen");
     if (Array.isArray(chosen) && this.info.has.data) await this.choose(chosen);
@@ -100,7 +109,10 @@ class Explorer {
   /** Select a sample and move to its code; `stay` selects without moving. */
   async select(row, { stay = false } = {}) {
     try {
-      const [sample, known] = await Promise.all([this.samples.one(row), this.backend.posterior(this.info.name, row)]);
+      const [sample, known] = await Promise.all([
+        this.samples.one(row),
+        this.backend.posterior(this.info.name, row),
+      ]);
       this.#showSelected(sample, known);
       if (stay) this.position.row = row;
       else this.position.go(known.mean, row);
@@ -115,7 +127,10 @@ class Explorer {
   async #selectSilently(row) {
     if (row === null) return this.#showSelected(null, null);
     this.selected = row;
-    const [sample, known] = await Promise.all([this.samples.one(row), this.backend.posterior(this.info.name, row)]);
+    const [sample, known] = await Promise.all([
+      this.samples.one(row),
+      this.backend.posterior(this.info.name, row),
+    ]);
     if (this.position.row === row) this.#showSelected(sample, known);
     return undefined;
   }
@@ -188,4 +203,3 @@ class Explorer {
     this.panel.destroy();
   }
 }
-

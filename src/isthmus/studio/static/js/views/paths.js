@@ -29,7 +29,11 @@ class Paths {
   constructor(root, info, { backend, state, toast }) {
     Object.assign(this, { info, backend, state, toast });
     this.samples = new Samples(backend, info.name);
-    this.kind = KINDS.some(({ id }) => id === state.get("kind")) ? state.get("kind") : info.has.prior ? "spherical" : "linear";
+    this.kind = KINDS.some(({ id }) => id === state.get("kind"))
+      ? state.get("kind")
+      : info.has.prior
+        ? "spherical"
+        : "linear";
     this.steps = STEPS.some(({ id }) => id === state.get("steps")) ? Number(state.get("steps")) : 12;
     this.loader = new Latest(
       (ends) => backend.path(info.name, ends),
@@ -66,7 +70,15 @@ class Paths {
         el(
           "div",
           { class: "paths-side" },
-          el("section", { class: "card", "aria-label": "Ends" }, el("div", { class: "ends" }, this.ends.map(({ node }) => node))),
+          el(
+            "section",
+            { class: "card", "aria-label": "Ends" },
+            el(
+              "div",
+              { class: "ends" },
+              this.ends.map(({ node }) => node),
+            ),
+          ),
           el("section", { class: "card way-card", "aria-label": "Path" }, this.#head(), this.way.node),
         ),
       ),
@@ -98,14 +110,26 @@ class Paths {
   }
 
   #savers() {
-    const saver = (text, as) => button(text, { icon: "save", title: `Save the path as ${as.toUpperCase()}`, onclick: () => this.#save(as) });
-    return el("div", { class: "row" }, this.info.kind === "picture" ? saver("GIF", "gif") : null, saver("PNG strip", "png"));
+    const saver = (text, as) =>
+      button(text, {
+        icon: "save",
+        title: `Save the path as ${as.toUpperCase()}`,
+        onclick: () => this.#save(as),
+      });
+    return el(
+      "div",
+      { class: "row" },
+      this.info.kind === "picture" ? saver("GIF", "gif") : null,
+      saver("PNG strip", "png"),
+    );
   }
 
   async start() {
     await this.panel.load();
     this.#activate(0);
-    await Promise.all(this.ends.map((end, i) => end.choose(this.#kept(i) ?? this.#first(i), { quiet: true })));
+    await Promise.all(
+      this.ends.map((end, i) => end.choose(this.#kept(i) ?? this.#first(i), { quiet: true })),
+    );
     for (const [i, end] of this.ends.entries()) if (!end.value) await this.ends[i].any();
     this.way.at = Number(this.state.get("at") ?? 0) || 0;
     this.load();
@@ -146,7 +170,9 @@ class Paths {
   }
 
   #changed() {
-    this.ends.forEach(({ value }, i) => value && this.state.set(this.#key(i), value.z ? writeCode(value.z) : value.row));
+    this.ends.forEach(
+      ({ value }, i) => value && this.state.set(this.#key(i), value.z ? writeCode(value.z) : value.row),
+    );
     this.load();
   }
 
@@ -173,7 +199,10 @@ class Paths {
 
   async #save(as) {
     try {
-      save(await this.backend.pathFile(this.info.name, this.#asked(), as), `${this.info.name.replaceAll("/", "-")}-path.${as}`);
+      save(
+        await this.backend.pathFile(this.info.name, this.#asked(), as),
+        `${this.info.name.replaceAll("/", "-")}-path.${as}`,
+      );
     } catch (error) {
       this.fail(error);
     }

@@ -31,13 +31,25 @@ export async function mount(root, { backend, views }) {
   hint.textContent = said(0);
   const n = runs.filter(({ problem }) => !problem).length;
   root.append(
-    el("div", { class: "runs-head" }, el("h1", {}, count(runs.length, "run")), n > 1 ? el("div", { class: "row" }, hint, go) : null),
-    el("ul", { class: "runs-list" }, runs.map((run) => card(run, n > 1 ? choose : null))),
+    el(
+      "div",
+      { class: "runs-head" },
+      el("h1", {}, count(runs.length, "run")),
+      n > 1 ? el("div", { class: "row" }, hint, go) : null,
+    ),
+    el(
+      "ul",
+      { class: "runs-list" },
+      runs.map((run) => card(run, n > 1 ? choose : null)),
+    ),
   );
 }
 
 function said(n) {
-  return ["Tick two runs to compare them", "Tick one more", ""][n] ?? "Two runs can be compared, and more are ticked";
+  return (
+    ["Tick two runs to compare them", "Tick one more", ""][n] ??
+    "Two runs can be compared, and more are ticked"
+  );
 }
 
 function card(run, choose) {
@@ -57,7 +69,11 @@ function card(run, choose) {
       ? el(
           "label",
           { class: "run-compare" },
-          el("input", { type: "checkbox", "aria-label": `Compare ${name}`, onchange: (event) => choose(name, event.target.checked) }),
+          el("input", {
+            type: "checkbox",
+            "aria-label": `Compare ${name}`,
+            onchange: (event) => choose(name, event.target.checked),
+          }),
           "compare",
         )
       : null,
@@ -65,7 +81,11 @@ function card(run, choose) {
     el(
       "div",
       {},
-      el("p", {}, [what || model, shapeText(run.shape), count(run.latent_dim, "latent")].filter(Boolean).join(" · ")),
+      el(
+        "p",
+        {},
+        [what || model, shapeText(run.shape), count(run.latent_dim, "latent")].filter(Boolean).join(" · "),
+      ),
       el("p", { class: "muted one-line", title: data }, data ?? "data unknown"),
       el("p", { class: "muted" }, when(created)),
     ),

@@ -29,7 +29,11 @@ export function drawRows(node, infos, rows, onselect) {
       { class: "compare-table" },
       el("caption", { class: "sr-only" }, "The same samples through both runs"),
       el("thead", {}, head),
-      el("tbody", {}, rows.map((row) => line(row, infos, onselect))),
+      el(
+        "tbody",
+        {},
+        rows.map((row) => line(row, infos, onselect)),
+      ),
     ),
   );
 }
@@ -39,12 +43,20 @@ function line({ sample, made, errors }, infos, onselect) {
   const best = Math.min(...errors.filter(Number.isFinite));
   const cells = infos.map((info, i) => [
     el("td", {}, show(made[i], info, `${info.name}: reconstruction of ${name}`)),
-    el("td", { class: `number${errors[i] === best && errors[0] !== errors[1] ? " better" : ""}` }, short(errors[i])),
+    el(
+      "td",
+      { class: `number${errors[i] === best && errors[0] !== errors[1] ? " better" : ""}` },
+      short(errors[i]),
+    ),
   ]);
   return el(
     "tr",
     { dataset: { row: sample.row }, "aria-selected": "false", onclick: () => onselect(sample.row) },
-    el("th", { scope: "row" }, el("button", { type: "button", class: "button quiet", "aria-label": `Select ${name}` }, name)),
+    el(
+      "th",
+      { scope: "row" },
+      el("button", { type: "button", class: "button quiet", "aria-label": `Select ${name}` }, name),
+    ),
     el("td", {}, show(sample.shown, infos[0], `Input, ${name}`)),
     cells,
   );

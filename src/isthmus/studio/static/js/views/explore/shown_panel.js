@@ -8,8 +8,9 @@ import { nameOf } from "isthmus/parts/samples.js";
 
 export class ShownPanel {
   /**
-   * @param {{info: Object, samples: Object, condition: any, actions: Object<string, Function>}} options `actions` are
-   *   `reset`, `draw`, `undo`, `select` (of another row) and `classOf` (decode as another class)
+   * @param {{info: Object, samples: Object, condition: any, actions: Object<string, Function>}} options
+   *   `actions` are `reset`, `draw`, `undo`, `select` (of another row) and `classOf` (decode as another
+   *   class)
    */
   constructor({ info, samples, actions, condition }) {
     Object.assign(this, { info, samples, actions });
@@ -22,7 +23,11 @@ export class ShownPanel {
       class: "row-number",
       onchange: () => this.#asked(this.rowInput.valueAsNumber),
     });
-    this.undoButton = button("Undo", { icon: "undo", onclick: actions.undo, title: "Undo (Ctrl or Cmd with Z)" });
+    this.undoButton = button("Undo", {
+      icon: "undo",
+      onclick: actions.undo,
+      title: "Undo (Ctrl or Cmd with Z)",
+    });
     this.node = el(
       "section",
       { class: "card shown-panel", "aria-label": "What the decoder makes" },
@@ -35,7 +40,11 @@ export class ShownPanel {
           { class: "row" },
           info.conditions ? this.#classes(condition) : null,
           this.undoButton,
-          button("Reset", { icon: "reset", onclick: actions.reset, title: "Back to the selected sample, or to the middle" }),
+          button("Reset", {
+            icon: "reset",
+            onclick: actions.reset,
+            title: "Back to the selected sample, or to the middle",
+          }),
           info.has.prior
             ? button("Draw", { icon: "draw", onclick: actions.draw, title: "A random draw from the prior" })
             : null,
@@ -53,7 +62,10 @@ export class ShownPanel {
   }
 
   #pictures() {
-    this.picture = new Picture({ label: "Picture decoded at the position of the sliders", class: "shown-main" });
+    this.picture = new Picture({
+      label: "Picture decoded at the position of the sliders",
+      class: "shown-main",
+    });
     this.other = new Picture({ label: "The selected sample", class: "shown-other" });
     return el(
       "div",
@@ -69,7 +81,11 @@ export class ShownPanel {
 
   #selection(picture) {
     this.selected = el("div", { class: "selected" }, picture, this.facts);
-    this.none = el("p", { class: "muted" }, this.info.has.data ? "Select a point on the map." : "The data are not at hand.");
+    this.none = el(
+      "p",
+      { class: "muted" },
+      this.info.has.data ? "Select a point on the map." : "The data are not at hand.",
+    );
     const step = (by) => this.#asked((this.row ?? -1) + by);
     return [
       el(
@@ -127,7 +143,10 @@ export class ShownPanel {
       this.other.show(sample.shown);
       this.other.label(`The selected sample, ${nameOf(sample)}`);
     }
-    replace(this.facts, facts(sample, known).map(([name, value, note]) => fact(name, value, note)));
+    replace(
+      this.facts,
+      facts(sample, known).map(([name, value, note]) => fact(name, value, note)),
+    );
   }
 
   undoable(can) {
@@ -150,7 +169,8 @@ function facts(sample, known) {
   const list = [];
   if (sample.label !== null) list.push(["label", sample.label]);
   if (Number.isFinite(known?.error)) list.push(["error", short(known.error), "reconstruction error"]);
-  if (Number.isFinite(known?.score)) list.push(["score", `${short(known.score)} nats`, "lower bound on log p(x)"]);
+  if (Number.isFinite(known?.score))
+    list.push(["score", `${short(known.score)} nats`, "lower bound on log p(x)"]);
   for (const { name, mean, std, probability } of known?.attributes ?? []) {
     const spread = std ? ` ± ${fixed(std)}` : "";
     const chance = Number.isFinite(probability) ? `probability ${fixed(probability)} of having it` : "";

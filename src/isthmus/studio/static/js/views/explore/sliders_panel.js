@@ -46,7 +46,11 @@ export class SlidersPanel {
       "details",
       { class: "more-sliders" },
       el("summary", {}, `${rest.length} ${name}`),
-      el("div", { class: "sliders" }, rest.map(({ slider }) => slider.node)),
+      el(
+        "div",
+        { class: "sliders" },
+        rest.map(({ slider }) => slider.node),
+      ),
     );
   }
 
@@ -72,7 +76,8 @@ export class SlidersPanel {
       high,
       label: `Attribute ${name}`,
       onstart: () => this.position.keep(),
-      oninput: (value) => this.position.moveAlong(attribute.axis, value - measure(attribute, this.position.z)),
+      oninput: (value) =>
+        this.position.moveAlong(attribute.axis, value - measure(attribute, this.position.z)),
     });
     return { slider, attribute };
   }

@@ -1,4 +1,6 @@
-/** One end of a path: a sample that is chosen by its number, at random, or on the map; without data, a draw. */
+/**
+ * One end of a path: a sample that is chosen by its number, at random, or on the map; without data, a draw.
+ */
 
 import { rowSummary } from "isthmus/parts/bars.js";
 import { button, el, replace } from "isthmus/parts/dom.js";
@@ -22,7 +24,9 @@ export class End {
       max: Math.max(0, this.info.n_rows - 1),
       class: "row-number",
       "aria-label": `${this.title}: number of the row`,
-      onchange: () => Number.isFinite(this.number.valueAsNumber) && this.choose({ row: this.#within(this.number.valueAsNumber) }),
+      onchange: () =>
+        Number.isFinite(this.number.valueAsNumber) &&
+        this.choose({ row: this.#within(this.number.valueAsNumber) }),
     });
     this.pick = button("On the map", {
       "aria-pressed": "false",
@@ -32,7 +36,12 @@ export class End {
     this.node = el(
       "section",
       { class: "end", "aria-label": this.title },
-      el("div", { class: "selected-head" }, el("h3", {}, this.title), this.info.has.data ? this.number : null),
+      el(
+        "div",
+        { class: "selected-head" },
+        el("h3", {}, this.title),
+        this.info.has.data ? this.number : null,
+      ),
       this.body,
       this.caption,
       el(
@@ -56,7 +65,10 @@ export class End {
   async any() {
     try {
       if (this.info.has.data) await this.choose({ row: Math.floor(Math.random() * this.info.n_rows) });
-      else await this.choose({ z: await this.backend.draw(this.info.name, Math.floor(Math.random() * 2 ** 31)) });
+      else
+        await this.choose({
+          z: await this.backend.draw(this.info.name, Math.floor(Math.random() * 2 ** 31)),
+        });
     } catch (error) {
       this.onerror(error);
     }
@@ -76,7 +88,9 @@ export class End {
   async #show() {
     const { value } = this;
     const { name } = this.info;
-    const sample = value.z ? { shown: await this.backend.decode(name, value.z) } : await this.samples.one(value.row);
+    const sample = value.z
+      ? { shown: await this.backend.decode(name, value.z) }
+      : await this.samples.one(value.row);
     if (this.value !== value) return;
     this.number.value = value.z ? "" : value.row;
     this.caption.textContent = value.z ? "a place on the map" : (sample.label ?? `row ${value.row}`);

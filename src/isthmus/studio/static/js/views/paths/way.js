@@ -32,7 +32,13 @@ export class Way {
       "div",
       { class: "way" },
       this.main,
-      el("div", { class: "scrub" }, this.playButton, el("div", { class: "slider-track" }, this.range), this.counter),
+      el(
+        "div",
+        { class: "scrub" },
+        this.playButton,
+        el("div", { class: "slider-track" }, this.range),
+        this.counter,
+      ),
       this.strip,
     );
   }
@@ -45,7 +51,11 @@ export class Way {
       replace(
         this.strip,
         frames.map((frame, i) =>
-          el("button", { type: "button", "aria-label": `Step ${i + 1}`, onclick: () => this.go(i) }, thumbnail(frame)),
+          el(
+            "button",
+            { type: "button", "aria-label": `Step ${i + 1}`, onclick: () => this.go(i) },
+            thumbnail(frame),
+          ),
         ),
       );
     } else this.#makeBars(frames);
@@ -54,7 +64,11 @@ export class Way {
 
   #makeBars(frames) {
     const names = this.info.features ?? Array.from(frames[0].values, (_, i) => `feature ${i + 1}`);
-    this.bars = new Bars({ features: names, ...(this.info.ranges ?? rangesOf(frames.map(({ values }) => values))), label: "Row on the path" });
+    this.bars = new Bars({
+      features: names,
+      ...(this.info.ranges ?? rangesOf(frames.map(({ values }) => values))),
+      label: "Row on the path",
+    });
     this.bars.beside(frames[0].values);
     replace(this.main, this.bars.node);
   }
