@@ -32,7 +32,7 @@ export class OwnResult {
   #shown() {
     if (this.info.kind === "row") {
       this.bars = new Bars({ features: this.info.features, ...this.info.ranges, label: "Reconstructed row, by feature" });
-      return this.bars.node;
+      return el("div", {}, barsHead(), this.bars.node);
     }
     this.input = new Picture({ label: "Your picture as the model sees it", class: "own-picture" });
     this.rebuilt = new Picture({ label: "The reconstruction of your picture", class: "own-picture own-rebuilt" });
@@ -67,6 +67,11 @@ export class OwnResult {
       el("ul", { class: "own-codes" }, latents),
     );
   }
+}
+
+function barsHead() {
+  const head = (text) => el("span", { class: "bars-head-value" }, text);
+  return el("p", { class: "bars-head small muted" }, el("span", {}, "feature"), el("span", {}), head("rebuilt"), head("yours"));
 }
 
 /** A slider that shows and cannot be moved. */
