@@ -8,7 +8,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -109,6 +111,7 @@ def open_page(browser: sync_api.Browser) -> Iterator[Callable[..., sync_api.Page
             after.callback(context.close)
             context.set_default_timeout(LONGEST)
             page = context.new_page()
+            page.wait_for_function = partial(until, page)
             said, asked = [], set()
             page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
             page.on("pageerror", lambda error: said.append(str(error)))
@@ -119,6 +122,17 @@ def open_page(browser: sync_api.Browser) -> Iterator[Callable[..., sync_api.Page
             return page
 
         yield open_one
+
+
+def until(page: sync_api.Page, expression: str, *, arg: Any = None) -> None:
+    """Wait until a function or an expression gives something true.
+
+    Playwright's own way makes the page evaluate text, which the studio's content security policy forbids.
+    """
+    end = time.monotonic() + LONGEST / 1000
+    while not page.evaluate(expression, arg):
+        assert time.monotonic() < end, f"this has not come true: {expression}"
+        page.wait_for_timeout(20)
 
 
 def _check(said: list[str], asked: set[str], host: str, allowed: tuple[str, ...]) -> None:

@@ -171,6 +171,31 @@ def test_a_click_on_a_point_selects_its_sample(open_page, studio):
     assert f"row={row}" in page.url
 
 
+@pytest.mark.parametrize("axes", ["", "?x=attribute:smile&y=z1", "?x=z3&y=z0"])
+def test_codes_are_placed_where_their_points_are(open_page, studio, axes):
+    page = explore(open_page, studio, "faces", axes)
+    apart = page.evaluate(
+        """async (axes) => {
+            const { placeOf, codeAt } = await import("isthmus/parts/plane.js");
+            const { serverBackend } = await import("isthmus/server.js");
+            const backend = serverBackend();
+            const choices = Object.fromEntries(new URLSearchParams(axes));
+            const map = await backend.map("faces", choices);
+            let apart = 0;
+            for (const row of [0, 7, 50]) {
+                const [x, y] = placeOf(map.header.plane, (await backend.posterior("faces", row)).mean);
+                const i = map.rows.indexOf(row);
+                apart = Math.max(apart, Math.abs(map.x[i] - x), Math.abs(map.y[i] - y));
+                const [u, v] = placeOf(map.header.plane, codeAt(map.header.plane, [x, y]));
+                apart = Math.max(apart, Math.abs(u - x), Math.abs(v - y));
+            }
+            return apart;
+        }""",
+        axes.lstrip("?"),
+    )
+    assert apart < 1e-3
+
+
 def test_empty_space_shows_what_the_decoder_makes_there(open_page, studio):
     page = explore(open_page, studio, "faces")
     box = page.locator(STAGE).bounding_box()

@@ -119,12 +119,12 @@ def choose(axes: dict[str, MapAxis], x: str | None, y: str | None) -> tuple[MapA
     return axes[x], axes[y]
 
 
-def plane_of(run: OpenedRun, x: MapAxis, y: MapAxis, places: np.ndarray) -> dict[str, list[float]] | None:
+def plane_of(run: OpenedRun, x: MapAxis, y: MapAxis, places: np.ndarray) -> dict[str, list[Any]] | None:
     """The plane through the mean that the map shows: a point (a, b) of it stands for origin + a·across + b·up.
 
     Where positions are not codes, and the axes are those of codes, it is a code; these can be told by their lengths.
     None where a point stands for nothing that could be decoded: for axes of codes and of positions at once, and for
-    two that go the same way.
+    two that go the same way. A code z lies at weights · z − offsets.
     """
     pair = [axis for axis in (x, y) if axis.axis is not None]
     if len({axis.of_codes for axis in pair}) > 1:
@@ -138,9 +138,15 @@ def plane_of(run: OpenedRun, x: MapAxis, y: MapAxis, places: np.ndarray) -> dict
     if abs(np.linalg.det(mixing)) < 1e-9:
         return None
     # Moving along one axis may change the value on the other as well: these are moves that do not.
-    moves = np.linalg.solve(mixing, directions)
+    moves = np.linalg.solve(mixing.T, directions)
     at_mean = np.array([axis.axis.value(mean) for axis in pair if axis.axis is not None])
     origin = mean - at_mean @ moves
     across = moves[0] if x.axis is not None else np.zeros_like(mean)
     up = moves[-1] if y.axis is not None else np.zeros_like(mean)
-    return {"origin": origin.tolist(), "across": across.tolist(), "up": up.tolist()}
+    return {
+        "origin": origin.tolist(),
+        "across": across.tolist(),
+        "up": up.tolist(),
+        "weights": [(np.zeros_like(mean) if axis.axis is None else axis.axis.weights).tolist() for axis in (x, y)],
+        "offsets": [0.0 if axis.axis is None else float(axis.axis.offset) for axis in (x, y)],
+    }
