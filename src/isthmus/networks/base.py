@@ -165,7 +165,7 @@ def linear(n_in: int, n_out: int, *, bias: bool = True, inlet: bool = False) -> 
     codes and outputs then start far from the prior and from the mean of the data.
     """
     layer = Inlet(n_in, n_out, bias) if inlet else nn.Linear(n_in, n_out, bias)
-    nn.init.normal_(layer.weight, std=(layer.pace if isinstance(layer, Inlet) else 1.0) / math.sqrt(n_in))
+    _draw(layer.weight, (layer.pace if isinstance(layer, Inlet) else 1.0) / math.sqrt(n_in))
     if bias:
         nn.init.zeros_(layer.bias)
     return layer
@@ -177,4 +177,10 @@ def init_conv(conv: nn.Module, n_seen: float) -> None:
         if name == "bias":
             nn.init.zeros_(parameter)
         else:
-            nn.init.normal_(parameter, std=1 / math.sqrt(n_seen))
+            _draw(parameter, 1 / math.sqrt(n_seen))
+
+
+def _draw(weights: Tensor, std: float) -> None:
+    # Weights that are laid out to be filled from a file have no values; to draw them costs PyTorch a second of imports.
+    if not weights.is_meta:
+        nn.init.normal_(weights, std=std)

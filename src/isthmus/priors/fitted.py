@@ -39,7 +39,7 @@ class FittedGaussian(FittedPrior):
         self.is_full = latent_dim <= _WIDEST_FULL
         self.register_buffer("mean", torch.zeros(latent_dim))
         if self.is_full:
-            self.register_buffer("scale_tril", torch.eye(latent_dim))
+            self.register_buffer("scale_tril", torch.zeros(latent_dim, latent_dim).fill_diagonal_(1))
         else:
             self.register_buffer("std", torch.ones(latent_dim))
 

@@ -62,6 +62,7 @@ def create_app(settings: Settings, *, warm_up: Callable[[], None] | None = None)
         description="Trained autoencoders over HTTP: encode, decode, reconstruct, sample and score.",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         lifespan=lifespan,
     )
     app.state.studio = studio

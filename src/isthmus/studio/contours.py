@@ -26,9 +26,9 @@ def contours(run: OpenedRun, x: MapAxis, y: MapAxis) -> list[dict[str, Any]]:
     """
     if x.axis is None or y.axis is None:
         return []
-    if not x.of_codes and not y.of_codes and is_gaussian(run):
-        mean, scale = prior_moments(run.est)
+    if is_gaussian(run):
         ways = np.stack([x.axis.weights, y.axis.weights])
+        mean, scale = prior_moments(run.est)
         spread = ways @ scale if scale.ndim == 2 else ways * scale
         middle = np.array([float(axis.axis.value(mean)) for axis in (x, y) if axis.axis is not None])
         return ellipses(middle, spread @ spread.T)
@@ -60,22 +60,24 @@ def ellipses(middle: np.ndarray, covariance: np.ndarray) -> list[dict[str, Any]]
 
 
 def curves(x: np.ndarray, y: np.ndarray) -> list[dict[str, Any]]:
-    """Curves of equal density around draws (n,), (n,): each encloses the densest cells that hold that share of them."""
+    """Curves of equal density around draws (n,), (n,), where it is so high that they hold each of `MASSES`.
+
+    The density is a smoothed histogram. Its level is a quantile of its values at the draws themselves (Hyndman, 1996),
+    so that the smoothing, which spreads it, does not make the curves too wide.
+    """
     from contourpy import contour_generator
-    from scipy.ndimage import gaussian_filter
+    from scipy.ndimage import gaussian_filter, map_coordinates
 
     edges = (_edges(x), _edges(y))
-    counts = np.histogram2d(x, y, bins=edges)[0].T
-    # A rim of empty cells, so that every curve closes.
-    density = gaussian_filter(counts, _SMOOTH, mode="constant")
-    density /= density.sum() or 1.0
-    falling = np.sort(density.ravel())[::-1]
-    held = np.cumsum(falling)
+    # The outermost cells are empty, so that every curve closes.
+    density = gaussian_filter(np.histogram2d(x, y, bins=edges)[0].T, _SMOOTH, mode="constant")
     across, up = ((edge[:-1] + edge[1:]) / 2 for edge in edges)
+    cells = [(values - line[0]) / (line[1] - line[0]) for values, line in ((y, up), (x, across))]
+    at_draws = map_coordinates(density, cells, order=1, mode="constant")
     generator = contour_generator(across, up, density)
-    levels = [float(falling[min(int(np.searchsorted(held, mass)), len(falling) - 1)]) for mass in MASSES]
+    levels = np.quantile(at_draws, [1 - mass for mass in MASSES])
     return [
-        _listed(mass, [np.asarray(line) for line in generator.lines(level)])
+        _listed(mass, [np.asarray(line) for line in generator.lines(float(level))])
         for mass, level in zip(MASSES, levels, strict=True)
     ]
 

@@ -68,7 +68,7 @@ async def score(studio: TheStudio, run: str, request: Request) -> Response:
 class Wanted(BaseModel):
     """New samples that are asked for."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     n: int = Field(1, ge=1, description="how many")
     random_state: int = Field(0, ge=0, le=_MOST_SEED, description="seed: the same gives the same samples")

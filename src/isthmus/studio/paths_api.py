@@ -31,7 +31,7 @@ FILES = {"gif": "image/gif", "png": "image/png"}
 class End(BaseModel):
     """Where a path starts or ends: at a sample, or at a position."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     row: int | None = None
     z: list[float] | None = None
@@ -40,7 +40,7 @@ class End(BaseModel):
 class Path(BaseModel):
     """A way through the code."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     start: End = Field(alias="from")
     end: End = Field(alias="to")

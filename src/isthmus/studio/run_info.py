@@ -126,7 +126,7 @@ def _notes(run: OpenedRun) -> list[str]:
     """What the page should say, as it shows less than there is."""
     notes = []
     if run.given is None:
-        notes.append(f"The map shows draws from the prior: {run.data_problem}.")
+        notes.append(f"The map shows draws from the prior: {run.data_problem}")
     elif len(run.numbers) < len(run.given.rows):
         notes.append(f"The map shows {len(run.numbers):,} of the {len(run.given.rows):,} rows, chosen at random.")
     if run.sliders.width > MOST_SHOWN:

@@ -78,8 +78,9 @@ async def samples(studio: TheStudio, run: str, rows: str) -> FrameResponse:
 
     def read() -> bytes:
         studio.check_values(len(numbers), opened.info.n_values)
-        header = {"labels": [opened.label(int(number)) for number in numbers], "rows": numbers.tolist()}
-        return pack(header, shown=shown(opened.rows(numbers), opened.info))
+        pictures = shown(opened.rows(numbers), opened.info)
+        labels = [opened.label(int(number)) for number in numbers]
+        return pack({"labels": labels, "rows": numbers.tolist()}, shown=pictures)
 
     return FrameResponse(await studio.work.run(read))
 
@@ -101,7 +102,7 @@ async def draw(studio: TheStudio, run: str, seed: Annotated[int, Query(ge=0, le=
 class Selection(BaseModel):
     """Samples to be saved."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     rows: list[int] = Field(min_length=1)
     kind: str = Field(alias="as")

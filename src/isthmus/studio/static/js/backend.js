@@ -7,14 +7,9 @@
  * @typedef {ShownPicture|ShownRow} Shown
  *
  * @typedef {Object} Backend
-<<<<<<< HEAD
- * @property {{runs: boolean, train: boolean, lab: boolean, files: boolean, own?: boolean}} can what there is besides a
- *   run to explore: a list of runs, training, own data, files made by the backend, own data in a page without a server
-=======
  * @property {{runs: boolean, train: boolean, lab: boolean, files: boolean, own?: boolean}} can what there is
  *   besides a run to explore: a list of runs, training, own data, files made by the backend, own data in a
  *   page without a server
->>>>>>> studio-front
  * @property {() => Promise<Object[]>} runs summaries of all runs
  * @property {(name: string) => Promise<Object>} run RunInfo
  * @property {(name: string, choices: {x?: string, y?: string, colour?: string}) => Promise<MapData>} map

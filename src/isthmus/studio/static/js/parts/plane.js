@@ -1,11 +1,6 @@
 /**
-<<<<<<< HEAD
- * The plane of a map in the space of the codes: from places to codes, and from codes to the nearest place. It is null
- * where a place on the map stands for nothing that could be decoded.
-=======
  * The plane of a map in the space of the codes: from places to codes, and from codes to the nearest place. It
  * is null where a place on the map stands for nothing that could be decoded.
->>>>>>> studio-front
  */
 
 /**
@@ -18,12 +13,6 @@ export function codeAt(plane, [x, y]) {
   return Float64Array.from(origin, (value, i) => value + x * across[i] + y * up[i]);
 }
 
-<<<<<<< HEAD
-/** The place whose code is nearest to this one; null if the plane has no two directions, or is one of other things. */
-export function placeOf(plane, z) {
-  if (!plane || plane.origin.length !== z.length) return null;
-  const { origin, across, up } = plane;
-=======
 /**
  * The place of a code; null if the plane is one of other things. Axes such as attributes measure by other
  * weights than they move by; where these are not known, it is the place whose code is nearest.
@@ -38,7 +27,6 @@ export function placeOf(plane, z) {
 
 /** Null if the plane has no two directions. */
 function nearestPlace({ origin, across, up }, z) {
->>>>>>> studio-front
   let [aa, au, uu, ad, ud] = [0, 0, 0, 0, 0];
   for (let i = 0; i < origin.length; i += 1) {
     const difference = z[i] - origin[i];

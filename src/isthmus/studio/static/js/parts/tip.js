@@ -11,12 +11,8 @@ const GAP = 14;
 export class Tip {
   /**
    * @param {HTMLElement} stage that the tip lies in
-<<<<<<< HEAD
-   * @param {(hit: Object) => Promise<{shown: Object, row?: number, label?: string}|null>} look finds what to show
-=======
    * @param {(hit: Object) => Promise<{shown: Object, row?: number, label?: string}|null>} look finds what to
    *   show
->>>>>>> studio-front
    * @param {string[]|null} features names, for rows
    */
   constructor(stage, look, features) {
