@@ -69,7 +69,6 @@ def _map(run: OpenedRun, places: np.ndarray) -> Part:
     x, y = choose(axes, None, None)
     pairs = list(combinations(axes.values(), 2))
     planes = [plane_of(run, *pair, places) for pair in pairs]
-    ways = [[plane["origin"], plane["across"], plane["up"]] for plane in planes if plane is not None]
     columns = {} if run.given is None else {name: _of_rows(run, getattr(run, name)) for name in COLUMNS.values()}
     wanted = [choice["id"] for choice in choices(run, places)]
     # An axis that is left out is left out here too; other colours have names of their own.
@@ -86,8 +85,15 @@ def _map(run: OpenedRun, places: np.ndarray) -> Part:
     }
     arrays = {f"colour{i}": colour.values for i, colour in enumerate(colours) if colour.kind != "none"}
     arrays["places"] = np.stack([axis.values(run, places) for axis in axes.values()]).astype(np.float32)
-    arrays["planes"] = np.concatenate([np.ravel(way) for way in ways] or [np.zeros(0)]).astype(np.float32)
+    flat = [_flat(plane) for plane in planes if plane is not None]
+    arrays["planes"] = np.concatenate(flat or [np.zeros(0)]).astype(np.float32)
     return header, arrays
+
+
+def _flat(plane: dict[str, Any]) -> np.ndarray:
+    """Five vectors and two offsets, one after the other."""
+    vectors = [plane["origin"], plane["across"], plane["up"], *plane["weights"]]
+    return np.concatenate([*vectors, plane["offsets"]])
 
 
 def _kept(axes: dict[str, MapAxis]) -> dict[str, MapAxis]:

@@ -177,15 +177,15 @@ function run(network, rows) {
   return network.run(rows.flatMap((row) => Array.from(row)), [rows.length, rows[0].length]);
 }
 
-/** Planes of all pairs of axes: the array holds origin, across and up of each, where there is one. */
+/** Planes of all pairs of axes: five vectors and two offsets of each in one array, where there is a plane. */
 function cutPlanes(widths, values) {
   let start = 0;
   return widths.map((width) => {
     if (width === null) return null;
-    const part = (i) => values.subarray(start + i * width, start + (i + 1) * width);
-    const plane = { origin: part(0), across: part(1), up: part(2) };
-    start += 3 * width;
-    return plane;
+    const part = (i) => Array.from(values.subarray(start + i * width, start + (i + 1) * width));
+    const plane = { origin: part(0), across: part(1), up: part(2), weights: [part(3), part(4)] };
+    start += 5 * width + 2;
+    return { ...plane, offsets: Array.from(values.subarray(start - 2, start)) };
   });
 }
 
@@ -196,7 +196,9 @@ function pairNumber(i, j, n) {
 }
 
 function turnedPlane(plane) {
-  return plane && { origin: plane.origin, across: plane.up, up: plane.across };
+  if (!plane) return null;
+  const { origin, across, up, weights, offsets } = plane;
+  return { origin, across: up, up: across, weights: weights.toReversed(), offsets: offsets.toReversed() };
 }
 
 function turnedContour({ mass, lines }) {
