@@ -273,7 +273,7 @@ def _distance(graph: bytes, half: nn.Module, inputs: Tensor, name: str) -> float
 
 def _session(graph: bytes, name: str) -> Any:
     import onnxruntime as ort
-    from onnxruntime.capi import onnxruntime_pybind11_state as refusals
+    from onnxruntime.capi import onnxruntime_pybind11_state as refusals  # pyright: ignore[reportAttributeAccessIssue]
 
     try:
         return ort.InferenceSession(graph, providers=["CPUExecutionProvider"])

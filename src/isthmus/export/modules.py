@@ -24,6 +24,7 @@ _TOO_OLD = (
 )
 
 _SPECIFIER = re.compile(r'(?:\bfrom|\bimport)\s*\(?\s*"(isthmus/[\w./-]+|onnxruntime-web)"')
+_ENTRIES = re.compile(r"\{[^{}]*\}")
 _NEEDS = re.compile(r'needs: "(\w+)"')
 _SOURCE_MAP = re.compile(r"^//# sourceMappingURL=.*$", re.MULTILINE)
 
@@ -52,8 +53,8 @@ class FrontEnd:
             found[name] = source = self._module(name)
             if not name.startswith("isthmus/"):
                 continue
-            lines = [line for line in source.splitlines() if name != _VIEWS or _is_possible(line)]
-            waiting += [wanted for line in lines for wanted in _SPECIFIER.findall(line)]
+            parts = [entry for entry in _ENTRIES.findall(source) if _is_possible(entry)] if name == _VIEWS else [source]
+            waiting += [wanted for part in parts for wanted in _SPECIFIER.findall(part)]
         return dict(sorted(found.items()))
 
     def _module(self, name: str) -> str:
@@ -123,9 +124,9 @@ def _digest(text: str) -> str:
     return f"'sha256-{base64.b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
-def _is_possible(line: str) -> bool:
-    """Whether a line of the list of views is of one that a page without a server can show."""
-    needed = _NEEDS.search(line)
+def _is_possible(entry: str) -> bool:
+    """Whether an entry of the list of views is of one that a page without a server can show."""
+    needed = _NEEDS.search(entry)
     return needed is None or needed[1] in _CAN
 
 

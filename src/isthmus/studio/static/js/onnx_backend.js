@@ -1,7 +1,8 @@
 /**
  * The backend of an exported page: everything comes from the page itself, and the networks run in it.
  *
- * What does not change, such as the map, was worked out when the page was written; see `isthmus.export.content`.
+ * What does not change, such as the map, was worked out when the page was written; see
+ * `isthmus.export.content`.
  */
 
 import { rowsFrom, shownFrom } from "isthmus/backend.js";
@@ -23,7 +24,8 @@ class OnnxBackend {
     this.can = { runs: false, train: false, lab: false, files: false, own: true };
     this.decoding = new Network("decoder");
     this.encoder = new Network("encoder");
-    // Sliders of some models count vectors of a codebook, say: then networks of their own lead to codes and back.
+    // Sliders of some models count vectors of a codebook, say: then networks of their own lead to codes and
+    // back.
     this.meaning = header.meaning ? new Network("codes") : null;
     this.finding = header.meaning ? new Network("positions") : null;
     this.sheets = header.sheets ? new Sheets(header.sheets, arrays) : null;
@@ -105,21 +107,25 @@ class OnnxBackend {
     const ends = [from, to].map((place) => place.z ?? this.#row("positions", place.row));
     const [first, last] = await Promise.all(ends.map(async (end) => (await this.#codes([end]))[0]));
     const codes = way(first, last, { kind, steps, middle: this.header.middle });
-    const z = this.finding ? rowsFrom((await run(this.finding, codes)).position) : codes.map((code) => Float32Array.from(code));
+    const z = this.finding
+      ? rowsFrom((await run(this.finding, codes)).position)
+      : codes.map((code) => Float32Array.from(code));
     return { shown: await this.#decoded(z), z };
   }
 
   /**
    * Encode a sample that the page did not come with, and decode it again.
    * @param {Float64Array} values in the units of the data
-   * @returns {Promise<{known: Object, given: Shown, shown: Shown, error: number}>} `known` of its code, the sample and
-   *   its reconstruction as they are shown, and the root mean square of their difference
+   * @returns {Promise<{known: Object, given: Shown, shown: Shown, error: number}>} `known` of its code, the
+   *   sample and its reconstruction as they are shown, and the root mean square of their difference
    */
   async own(values) {
     const { type, shape } = this.header.input;
     const { code, std } = await this.encoder.run(values, [1, ...shape], type);
     const { x } = await this.#decoder([code.values]);
-    const error = Math.sqrt(values.reduce((sum, value, i) => sum + (Number(x.values[i]) - value) ** 2, 0) / values.length);
+    const error = Math.sqrt(
+      values.reduce((sum, value, i) => sum + (Number(x.values[i]) - value) ** 2, 0) / values.length,
+    );
     const known = this.#known(code.values, std?.values ?? null);
     return { known, given: this.#shown(values, 1)[0], shown: this.#shown(x.values, 1)[0], error };
   }
@@ -131,7 +137,11 @@ class OnnxBackend {
 
   #known(mean, std) {
     const plain = (values) => (values ? Array.from(values) : null);
-    return { mean: plain(mean), std: plain(std), attributes: attributesOf(this.info.attributes ?? [], mean, std) };
+    return {
+      mean: plain(mean),
+      std: plain(std),
+      attributes: attributesOf(this.info.attributes ?? [], mean, std),
+    };
   }
 
   #row(name, row) {
@@ -142,7 +152,9 @@ class OnnxBackend {
 
   /** The values of a colour of the map. */
   #colour(id) {
-    return this.arrays[`colour${this.header.colours.findIndex((colour) => colour.id === id)}`]?.values ?? null;
+    return (
+      this.arrays[`colour${this.header.colours.findIndex((colour) => colour.id === id)}`]?.values ?? null
+    );
   }
 
   #value(id, row) {
@@ -167,14 +179,18 @@ class OnnxBackend {
 
   /** Samples in the data's own units as they are shown. */
   #shown(values, n) {
-    if (this.info.kind === "picture") return shownFrom(bytesOf(values, [n, ...this.info.shape], this.header.black_white));
+    if (this.info.kind === "picture")
+      return shownFrom(bytesOf(values, [n, ...this.info.shape], this.header.black_white));
     return shownFrom({ shape: [n, values.length / n], values: Float32Array.from(values, Number) });
   }
 }
 
 /** Run a network on rows of one width. */
 function run(network, rows) {
-  return network.run(rows.flatMap((row) => Array.from(row)), [rows.length, rows[0].length]);
+  return network.run(
+    rows.flatMap((row) => Array.from(row)),
+    [rows.length, rows[0].length],
+  );
 }
 
 /** Planes of all pairs of axes: five vectors and two offsets of each in one array, where there is a plane. */
@@ -213,10 +229,12 @@ export function bytesOf(values, [n, height, width, channels = 1], [low, high]) {
   const scale = 255 / Math.max(high - low, 1e-12);
   for (let i = 0; i < n * height * width; i += 1) {
     if (kept === 3 || channels === 1) {
-      for (let c = 0; c < kept; c += 1) pixels[i * kept + c] = (Number(values[i * channels + c]) - low) * scale;
+      for (let c = 0; c < kept; c += 1)
+        pixels[i * kept + c] = (Number(values[i * channels + c]) - low) * scale;
     } else {
       let sum = 0;
-      for (let c = 0; c < channels; c += 1) sum += Math.min(Math.max(Number(values[i * channels + c]), low), high) - low;
+      for (let c = 0; c < channels; c += 1)
+        sum += Math.min(Math.max(Number(values[i * channels + c]), low), high) - low;
       pixels[i] = (sum / channels) * scale;
     }
   }

@@ -17,5 +17,11 @@ export const views = [
     load: () => import("isthmus/views/explore.js"),
   },
   { name: "paths", pattern: "run/:run/paths", tab: "Paths", load: () => import("isthmus/views/paths.js") },
-  { name: "own", pattern: "run/:run/own", tab: "Your own", needs: "own", load: () => import("isthmus/views/own.js") },
+  {
+    name: "own",
+    pattern: "run/:run/own",
+    tab: "Your own",
+    needs: "own",
+    load: () => import("isthmus/views/own.js"),
+  },
 ];

@@ -1,4 +1,4 @@
-/** A sample of one's own through the model, in a page without a server: its code, its reconstruction, its error. */
+/** A sample of one's own through the model, in a page without a server: its code and its reconstruction. */
 
 import { Latest } from "isthmus/latest.js";
 import { el, liveRegion } from "isthmus/parts/dom.js";
@@ -22,7 +22,12 @@ export async function mount(root, { backend, route, toast }) {
     (error) => toast(error.message, { problem: true }),
   );
   const Input = info.kind === "picture" ? PictureInput : RowInput;
-  const input = new Input({ info, backend, ontake: (values) => work.push(values), onproblem: (text) => toast(text, { problem: true }) });
+  const input = new Input({
+    info,
+    backend,
+    ontake: (values) => work.push(values),
+    onproblem: (text) => toast(text, { problem: true }),
+  });
   root.append(runHead(info), el("div", { class: "own" }, input.node, result.node), live.node);
   await input.start();
   return () => {

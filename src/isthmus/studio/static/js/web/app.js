@@ -10,7 +10,9 @@ let licences = null;
 
 /** A text of others: it may be long, and is unpacked only if somebody wants to read it. */
 async function showLicences() {
-  licences ??= asset("licences").then((text) => URL.createObjectURL(new Blob([text], { type: "text/plain; charset=utf-8" })));
+  licences ??= asset("licences").then((text) =>
+    URL.createObjectURL(new Blob([text], { type: "text/plain; charset=utf-8" })),
+  );
   window.open(await licences, "_blank", "noopener");
 }
 
@@ -18,14 +20,20 @@ function foot(version) {
   return el(
     "footer",
     { class: "page-foot small muted" },
-    el("span", {}, `Written by isthmus ${version}. The model runs in this page, and nothing is sent anywhere.`),
+    el(
+      "span",
+      {},
+      `Written by isthmus ${version}. The model runs in this page, and nothing is sent anywhere.`,
+    ),
     el("button", { type: "button", onclick: showLicences }, "Licences"),
   );
 }
 
 try {
   const backend = await onnxBackend();
-  document.getElementById("main").after(foot(document.querySelector("meta[name=generator]").content.split(" ")[1]));
+  document
+    .getElementById("main")
+    .after(foot(document.querySelector("meta[name=generator]").content.split(" ")[1]));
   const home = href("run", backend.info.name, "explore");
   // Views write what they remember behind the path in the address, which has to be there for that.
   if (!location.hash) history.replaceState(null, "", home);

@@ -1,8 +1,8 @@
 /**
  * What an exported page carries beside its own text: networks, samples, the runtime.
  *
- * Each is base64 of gzip. In a page of one file it is a block of data in the page itself; in a folder it is a script,
- * because from `file:` a page may run scripts that lie beside it, and may fetch nothing.
+ * Each is base64 of gzip. In a page of one file it is a block of data in the page itself; in a folder it is a
+ * script, because from `file:` a page may run scripts that lie beside it, and may fetch nothing.
  */
 
 const arrivals = new Map();
@@ -29,7 +29,8 @@ function fromScript(name) {
     arrivals.set(name, resolve);
     script.src = `assets/${name}.js`;
     script.onload = () => script.remove();
-    script.onerror = () => reject(new Error(`assets/${name}.js is missing; keep all files of this page together.`));
+    script.onerror = () =>
+      reject(new Error(`assets/${name}.js is missing; keep all files of this page together.`));
     document.head.append(script);
   });
 }

@@ -10,18 +10,20 @@ const mix = (a, b, s, t) => a.map((value, i) => s * value + t * b[i]);
  * Codes on the way from one to another, both ends among them.
  * @param {number[]} from
  * @param {number[]} to
- * @param {{kind: "linear"|"spherical", steps: number, middle: number[]}} how `middle` is the mean of the prior, from
- *   which a spherical way is seen
+ * @param {{kind: "linear"|"spherical", steps: number, middle: number[]}} how `middle` is the mean of the
+ *   prior, from which a spherical way is seen
  * @returns {number[][]}
  */
 export function way(from, to, { kind, steps, middle }) {
   const at = Array.from({ length: steps }, (_, i) => i / (steps - 1));
   if (kind === "linear") return at.map((t) => mix(from, to, 1 - t, t));
-  const walk = arc(mix(from, middle, 1, -1), mix(to, middle, 1, -1), at).map((code) => mix(code, middle, 1, 1));
+  const walk = arc(mix(from, middle, 1, -1), mix(to, middle, 1, -1), at).map((code) =>
+    mix(code, middle, 1, 1),
+  );
   return [from, ...walk.slice(1, -1), to];
 }
 
-/** Direction turns evenly, length grows evenly; between opposite or zero vectors as `isthmus.explore.walks.slerp`. */
+/** Direction turns evenly, length grows evenly; opposite and zero vectors as in `isthmus.explore.walks.slerp`. */
 function arc(a, b, at) {
   const lengths = [norm(a), norm(b)];
   const straight = () => at.map((t) => mix(a, b, 1 - t, t));
@@ -34,7 +36,12 @@ function arc(a, b, at) {
   if (Math.PI - angle < PARALLEL) {
     const sizes = first.map(Math.abs);
     const least = sizes.indexOf(Math.min(...sizes));
-    across = mix(first.map((_, i) => (i === least ? 1 : 0)), first, 1, -first[least]);
+    across = mix(
+      first.map((_, i) => (i === least ? 1 : 0)),
+      first,
+      1,
+      -first[least],
+    );
   }
   const size = norm(across);
   return at.map((t) => {
@@ -61,7 +68,8 @@ export function attributesOf(attributes, mean, std) {
 /** Share of a standard normal below x, to 1e-7 (Abramowitz & Stegun, 1964, eq. 26.2.17). */
 export function normalShare(x) {
   const t = 1 / (1 + 0.2316419 * Math.abs(x));
-  const series = t * (0.31938153 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))));
+  const series =
+    t * (0.31938153 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))));
   const tail = (Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI)) * series;
   return x < 0 ? tail : 1 - tail;
 }

@@ -5,7 +5,7 @@ import { asset } from "isthmus/web/assets.js";
 
 let ready = null;
 
-/** The runtime, started once: on one thread, as several would need headers that a plain file server does not send. */
+/** The runtime, started once: on one thread, as more would need headers that a plain file server does not send. */
 function started() {
   ready ??= asset("runtime").then((binary) => {
     runtime.env.wasm.wasmBinary = binary;
@@ -47,7 +47,10 @@ export class Network {
   async #start() {
     const [graph] = await Promise.all([asset(this.name), started()]);
     const create = (level) =>
-      runtime.InferenceSession.create(new Uint8Array(graph), { executionProviders: ["wasm"], graphOptimizationLevel: level });
+      runtime.InferenceSession.create(new Uint8Array(graph), {
+        executionProviders: ["wasm"],
+        graphOptimizationLevel: level,
+      });
     // The runtime may melt layers into one that it then does not have for their type of number.
     return create("all").catch(() => create("basic"));
   }
@@ -69,7 +72,10 @@ export class Network {
       const session = await this.warm();
       const given = ARRAYS[type].from(values, CONVERSIONS[type] ?? ((value) => Math.round(value)));
       const outputs = await session.run({ [session.inputNames[0]]: new runtime.Tensor(type, given, shape) });
-      const plain = Object.entries(outputs).map(([name, { data, dims }]) => [name, { values: data, shape: dims }]);
+      const plain = Object.entries(outputs).map(([name, { data, dims }]) => [
+        name,
+        { values: data, shape: dims },
+      ]);
       return Object.fromEntries(plain);
     });
     this.turn = answer.catch(() => {});

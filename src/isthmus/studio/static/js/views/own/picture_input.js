@@ -1,4 +1,4 @@
-/** A picture that is dropped, pasted or chosen, brought to the size, channels and units of the model's data. */
+/** A picture that is dropped, pasted or chosen, brought to the size, channels and units of the data. */
 
 import { choice, el } from "isthmus/parts/dom.js";
 
@@ -8,7 +8,10 @@ const FITS = [
 ];
 
 export class PictureInput {
-  /** @param {{info: Object, ontake: (values: Float64Array) => void, onproblem: (text: string) => void}} options */
+  /**
+   * @param {{info: Object, ontake: (values: Float64Array) => void, onproblem: (text: string) => void}}
+   *   options
+   */
   constructor(options) {
     Object.assign(this, options);
     this.fit = "crop";
@@ -48,7 +51,11 @@ export class PictureInput {
       { class: "own-drop" },
       input,
       el("span", { class: "own-drop-title" }, "Drop, paste or choose a picture"),
-      el("span", { class: "small muted" }, `It is brought to ${height} × ${width} pixels, and never leaves this page.`),
+      el(
+        "span",
+        { class: "small muted" },
+        `It is brought to ${height} × ${width} pixels, and never leaves this page.`,
+      ),
       this.name,
     );
     field.addEventListener("dragover", () => field.classList.add("over"));
@@ -93,7 +100,11 @@ export class PictureInput {
 async function read(file, [height, width], fit) {
   const whole = await createImageBitmap(file);
   const part = fit === "crop" ? middle(whole, width / height) : [0, 0, whole.width, whole.height];
-  const small = await createImageBitmap(whole, ...part, { resizeWidth: width, resizeHeight: height, resizeQuality: "high" });
+  const small = await createImageBitmap(whole, ...part, {
+    resizeWidth: width,
+    resizeHeight: height,
+    resizeQuality: "high",
+  });
   whole.close();
   const canvas = el("canvas", { width, height });
   const context = canvas.getContext("2d");

@@ -31,15 +31,27 @@ export class OwnResult {
 
   #shown() {
     if (this.info.kind === "row") {
-      this.bars = new Bars({ features: this.info.features, ...this.info.ranges, label: "Reconstructed row, by feature" });
+      this.bars = new Bars({
+        features: this.info.features,
+        ...this.info.ranges,
+        label: "Reconstructed row, by feature",
+      });
       return el("div", {}, barsHead(), this.bars.node);
     }
     this.input = new Picture({ label: "Your picture as the model sees it", class: "own-picture" });
-    this.rebuilt = new Picture({ label: "The reconstruction of your picture", class: "own-picture own-rebuilt" });
-    return el("div", { class: "own-pair" }, figure("As the model sees it", this.input.node), figure("Reconstruction", this.rebuilt.node));
+    this.rebuilt = new Picture({
+      label: "The reconstruction of your picture",
+      class: "own-picture own-rebuilt",
+    });
+    return el(
+      "div",
+      { class: "own-pair" },
+      figure("As the model sees it", this.input.node),
+      figure("Reconstruction", this.rebuilt.node),
+    );
   }
 
-  /** @param {{known: Object, given: Object, shown: Object, error: number}} found the answer of `Backend.own` */
+  /** @param {{known: Object, given: Object, shown: Object, error: number}} found the answer of `own` */
   show({ known, given, shown, error }) {
     this.none.hidden = true;
     this.body.hidden = false;
@@ -58,7 +70,9 @@ export class OwnResult {
   }
 
   #drawCodes({ mean, std, attributes }) {
-    const latents = this.info.latents.slice(0, MOST).map((latent) => marked(latent, { mean: mean[latent.index], std: std?.[latent.index] }));
+    const latents = this.info.latents
+      .slice(0, MOST)
+      .map((latent) => marked(latent, { mean: mean[latent.index], std: std?.[latent.index] }));
     const found = attributes.map((attribute, i) => marked(this.info.attributes[i], attribute));
     replace(
       this.codes,
@@ -71,12 +85,25 @@ export class OwnResult {
 
 function barsHead() {
   const head = (text) => el("span", { class: "bars-head-value" }, text);
-  return el("p", { class: "bars-head small muted" }, el("span", {}, "feature"), el("span", {}), head("rebuilt"), head("yours"));
+  return el(
+    "p",
+    { class: "bars-head small muted" },
+    el("span", {}, "feature"),
+    el("span", {}),
+    head("rebuilt"),
+    head("yours"),
+  );
 }
 
 /** A slider that shows and cannot be moved. */
 function marked({ name, low, high, step }, { mean, std }) {
-  const slider = new Slider({ name, low: Math.min(low, mean), high: Math.max(high, mean), step, value: mean });
+  const slider = new Slider({
+    name,
+    low: Math.min(low, mean),
+    high: Math.max(high, mean),
+    step,
+    value: mean,
+  });
   slider.posterior({ mean, std: std ?? null });
   slider.input.disabled = true;
   if (std) slider.output.textContent = `${fixed(mean)} ± ${fixed(std)}`;

@@ -6,15 +6,16 @@ const MOST = 200;
 
 export class RowInput {
   /**
-   * @param {{info: Object, backend: Object, ontake: (values: Float64Array) => void, onproblem: (text: string) => void}}
-   *   options
+   * @param {{info: Object, backend: Object, ontake: (values: Float64Array) => void,
+   *   onproblem: (text: string) => void}} options
    */
   constructor(options) {
     Object.assign(this, options);
     const { features, ranges } = this.info;
     this.values = Float64Array.from(ranges.low, (low, i) => (low + ranges.high[i]) / 2);
     this.fields = features.slice(0, MOST).map((name, i) => this.#field(name, i));
-    const more = features.length > MOST ? `The first ${MOST} of ${features.length} features have fields.` : null;
+    const more =
+      features.length > MOST ? `The first ${MOST} of ${features.length} features have fields.` : null;
     this.node = el(
       "section",
       { class: "card own-input", "aria-label": "Your row" },
@@ -24,8 +25,16 @@ export class RowInput {
         el("h2", {}, "Your row"),
         this.info.has.data ? button("Any sample", { icon: "random", onclick: () => this.#any() }) : null,
       ),
-      el("p", { class: "small muted" }, "Type values, or paste a line of numbers. They never leave this page."),
-      el("div", { class: "own-fields" }, this.fields.map(({ node }) => node)),
+      el(
+        "p",
+        { class: "small muted" },
+        "Type values, or paste a line of numbers. They never leave this page.",
+      ),
+      el(
+        "div",
+        { class: "own-fields" },
+        this.fields.map(({ node }) => node),
+      ),
       more ? el("p", { class: "small muted" }, more) : null,
     );
     this.paste = (event) => this.#pasted(event);
@@ -47,7 +56,10 @@ export class RowInput {
       this.values[i] = input.valueAsNumber;
       this.ontake(this.values.slice());
     });
-    return { input, node: el("label", { class: "field" }, el("span", { class: "field-name", title: name }, name), input) };
+    return {
+      input,
+      node: el("label", { class: "field" }, el("span", { class: "field-name", title: name }, name), input),
+    };
   }
 
   async #any(row = Math.floor(Math.random() * this.info.n_rows)) {
@@ -63,9 +75,13 @@ export class RowInput {
     this.ontake(this.values.slice());
   }
 
-  /** A line with as many numbers as there are features goes into all fields; one number into the field it is meant for. */
+  /** A line with as many numbers as there are features goes into all fields, one number where it is pasted. */
   #pasted(event) {
-    const numbers = event.clipboardData.getData("text/plain").trim().split(/[\s,;]+/).map(Number);
+    const numbers = event.clipboardData
+      .getData("text/plain")
+      .trim()
+      .split(/[\s,;]+/)
+      .map(Number);
     if (numbers.length < 2) return;
     event.preventDefault();
     if (numbers.length === this.values.length && numbers.every(Number.isFinite)) this.#take(numbers);
