@@ -31,9 +31,9 @@ from isthmus import VAE
 from isthmus.runs import write_run
 
 FLAGS = {
-    "as it comes": [],
-    "SwiftShader": ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
-    "no GPU process": ["--disable-gpu"],
+    "plain": [],
+    "no-gpu": ["--disable-gpu"],
+    "swiftshader": ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
 }
 
 READY = (
@@ -104,13 +104,15 @@ def main() -> None:
     parser.add_argument("--moves", type=int, default=300, help="moves of the slider")
     parser.add_argument("--seconds", type=float, default=4.0, help="how long the map is moved, each way")
     parser.add_argument("--points", type=int, default=100_000)
+    parser.add_argument("--browsers", nargs="+", choices=FLAGS, default=list(FLAGS), help="how Chromium is started")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         make_runs(Path(folder), options.points)
         with studio(Path(folder)) as url, sync_playwright() as playwright:
             print("| what | browser | median | 95th percentile | rate |\n| --- | --- | --- | --- | --- |")
-            for name, flags in FLAGS.items():
-                browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", *flags])
+            for name in options.browsers:
+                arguments = ["--no-sandbox", *FLAGS[name]]
+                browser = playwright.chromium.launch(executable_path=chromium(), args=arguments)
                 page = browser.new_page(viewport={"width": 1440, "height": 900})
                 sliders(page, url, name, options.moves)
                 points(page, url, name, options.seconds)

@@ -14,6 +14,9 @@ from websockets.sync.client import connect
 from isthmus import RAE, VAE, Autoencoder, load
 from isthmus.studio.contours import MASSES, curves, ellipses
 from isthmus.studio.frames import unpack
+from isthmus.studio.map_frame import map_frame
+from isthmus.studio.opened import OpenedRun
+from isthmus.studio.settings import Limits
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +113,30 @@ def test_what_there_is_not_is_refused(client, query, said):
     answer = client.get(f"/api/map/wide?{query}")
     assert answer.status_code == 422
     assert said in answer.json()["error"]
+
+
+def test_who_is_in_a_hurry_gets_what_is_known(runs):
+    with serve(runs) as client:
+        header, some = frame(client, "/api/map/wide", patience=0.001)
+        whole_header, whole = frame(client, "/api/map/wide")
+    assert whole_header["complete"]
+    assert header["complete"] == (len(some["rows"]) == len(whole["rows"]))
+    assert set(some["rows"]) <= set(whole["rows"])
+    assert (np.diff(some["rows"].astype(int)) > 0).all()
+
+
+def test_what_is_known_so_far_is_what_it_will_be(runs):
+    run = OpenedRun("wide", runs / "wide", None, Limits())
+    known = np.array([3, 40, 77])
+    glimpse = run.glimpse(run.numbers[known])
+    places = run.place(run.rows(run.numbers))
+    options = {"x": "z0", "y": "z1", "limit": 1000}
+    _, whole = unpack(map_frame(run, places, None, colour="label", **options))
+    header, some = unpack(map_frame(glimpse, places[known], None, colour="label", complete=False, **options))
+    assert not header["complete"]
+    np.testing.assert_array_equal(some["rows"], known)
+    for name in ("x", "y", "colour"):
+        np.testing.assert_array_equal(some[name], whole[name][known])
 
 
 # ------------------------------------------------------------------ contours

@@ -27,8 +27,14 @@ from isthmus.networks import Conv
 from isthmus.runs import write_run
 
 HERE = Path(__file__).parent
-FACES = "faces:n=4000,size=48,channels=3"
-ATTRIBUTES = {"smile": "smile", "head pose": "pose_x", "light": "light", "hair": "hair"}
+# Few factors, so that a short training tells all of them.
+FACES = "faces:n=2500,size=40,channels=3,pose_y=0,eye_openness=0.8,brow=0,face_width=0,hair=0.5,light=0"
+ATTRIBUTES = {
+    "smile": ("smile", "-1..-0.5", "0.5..1"),
+    "head pose": ("pose_x", "-1..-0.5", "0.5..1"),
+    "hair tone": ("hair_tone", "0..0.25", "0.75..1"),
+    "skin tone": ("skin_tone", "0..0.25", "0.75..1"),
+}
 SIZE = {"width": 1440, "height": 900}
 
 
@@ -53,11 +59,10 @@ def make_runs(folder: Path) -> None:
     if not (folder / "faces").is_dir():
         trainer = Trainer(batch_size=32, learning_rate=4e-3)
         network = Conv(channels=(16, 32, 64), norm="batch")
-        model = VAE(16, beta=8, network=network, scaling="center", max_epochs=130, trainer=trainer, random_state=0)
-        model.set_params(verbose=True).fit(FACES)
-        for name, factor in ATTRIBUTES.items():
-            low, high = ("0..0.2", "0.8..1") if factor == "hair" else ("-1..-0.5", "0.5..1")
-            some = FACES.replace("n=4000", "n=300")
+        options = {"corruption": "block", "beta": 4, "network": network, "scaling": "center", "max_epochs": 60}
+        model = VAE(6, **options, trainer=trainer, random_state=0, verbose=True).fit(FACES)
+        for name, (factor, low, high) in ATTRIBUTES.items():
+            some = FACES.replace("n=2500", "n=60")
             model.fit_attribute(name, load(f"{some},{factor}={high}"), load(f"{some},{factor}={low}"))
         keep_run(model, folder / "faces", FACES)
     for name, width in (("digits", 8), ("digits-2", 2)):
@@ -90,8 +95,12 @@ def studio(folder: Path) -> Iterator[str]:
 
 
 def explore_faces(page: Page, url: str) -> None:
-    open_view(page, f"{url}/#/run/faces/explore?row=23&colour=factor:skin_tone")
-    point_at(page, 0.36, 0.3)
+    open_view(page, f"{url}/#/run/faces/explore?row=23&colour=factor:smile")
+    page.get_by_label("Attribute smile").focus()
+    for _ in range(30):
+        page.keyboard.press("ArrowRight")
+    page.evaluate("document.activeElement.blur()")
+    point_at(page, 0.27, 0.5)
 
 
 def explore_wine(page: Page, url: str) -> None:
@@ -103,7 +112,7 @@ def explore_wine(page: Page, url: str) -> None:
 
 
 def walk_between_faces(page: Page, url: str) -> None:
-    open_view(page, f"{url}/#/run/faces/paths?from=8&to=2&steps=12&at=5&colour=factor:hair_tone")
+    open_view(page, f"{url}/#/run/faces/paths?from=8&to=2&steps=12&at=5&colour=factor:smile")
 
 
 def compare_digits(page: Page, url: str) -> None:
@@ -135,10 +144,11 @@ def point_at(page: Page, across: float, down: float) -> None:
 
 def keep(page: Page, path: Path) -> None:
     """All of the page; 256 colours are a third of the bytes."""
-    page.wait_for_timeout(500)
-    height = math.ceil(page.evaluate("document.querySelector('.view').getBoundingClientRect().bottom + 24"))
-    page.set_viewport_size({"width": SIZE["width"], "height": height})
-    page.wait_for_timeout(500)
+    # Twice, as the map is higher on a higher page.
+    for _ in range(2):
+        height = math.ceil(page.evaluate("document.querySelector('.view').getBoundingClientRect().bottom + 24"))
+        page.set_viewport_size({"width": SIZE["width"], "height": height})
+        page.wait_for_timeout(500)
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     picture.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(path, optimize=True)
     print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")

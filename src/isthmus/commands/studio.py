@@ -11,6 +11,7 @@ from pathlib import Path
 
 from isthmus.commands.parsing import Parser
 from isthmus.errors import DataSourceError, MissingExtraError, ParameterError
+from isthmus.studio.imports import import_models
 from isthmus.studio.settings import Settings
 
 _DEFAULT = Path("runs")
@@ -56,6 +57,8 @@ def _listen(settings: Settings) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
+        # Who comes before the server is ready waits instead of being turned away.
+        listener.listen(128)
     except (OSError, UnicodeError) as error:
         listener.close()
         reason = getattr(error, "strerror", None) or str(error)
@@ -66,7 +69,7 @@ def _listen(settings: Settings) -> socket.socket:
 
 def _serve(settings: Settings, listener: socket.socket, opens: bool) -> None:
     # Before the server's own packages: this takes longest, and goes on while these are imported.
-    threading.Thread(target=_import_models, daemon=True).start()
+    threading.Thread(target=import_models, daemon=True).start()
     try:
         from isthmus.studio.server import make_server
     except ImportError as error:
@@ -79,10 +82,6 @@ def _serve(settings: Settings, listener: socket.socket, opens: bool) -> None:
     # Ctrl-C is how it is meant to end; uvicorn passes it on once all answers are out.
     with suppress(KeyboardInterrupt):
         server.run([listener])
-
-
-def _import_models() -> None:
-    import isthmus.runs  # noqa: F401
 
 
 def _address(settings: Settings) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 
 from fastapi import FastAPI, Request
@@ -35,15 +36,13 @@ ROUTERS = (
 _PLAIN = {404: "there is nothing at this address", 405: "this address does not know that method"}
 
 
-def create_app(settings: Settings, *, warm_up: Callable[[], None] | None = None) -> FastAPI:
+def create_app(settings: Settings) -> FastAPI:
     """The studio as an ASGI application.
 
     Parameters
     ----------
     settings : Settings
         What it serves, and how much it takes on.
-    warm_up : callable, optional
-        Work to be done once the server listens, before any other.
     """
     settings.check()
     library = Library(settings.paths, settings.data, settings.limits)
@@ -51,9 +50,9 @@ def create_app(settings: Settings, *, warm_up: Callable[[], None] | None = None)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        if warm_up is not None:
-            studio.work.background(warm_up)
+        warming = asyncio.create_task(_warm_up(studio))
         yield
+        warming.cancel()
         studio.work.close()
 
     app = FastAPI(
@@ -76,6 +75,16 @@ def create_app(settings: Settings, *, warm_up: Callable[[], None] | None = None)
     app.add_exception_handler(HTTPException, _refuse_plainly)
     app.add_exception_handler(RequestValidationError, _refuse_values)
     return app
+
+
+async def _warm_up(studio: Studio) -> None:
+    """Open the run that everybody will ask for, if there is only one."""
+    # What is wrong with it is said to who asks.
+    with suppress(Exception):
+        found = await studio.aside(studio.library.list)
+        if len(found) == 1:
+            opened = await studio.open(found[0].name)
+            await opened.columns.get("place", studio.work)
 
 
 async def _refuse(_: Request, error: Exception) -> JSONResponse:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from isthmus.studio.pieces import by_pieces
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from isthmus.studio.opened import OpenedRun
     from isthmus.studio.work import Work
+
+_SEED = 0
 
 
 class Columns:
@@ -26,15 +28,14 @@ class Columns:
     def __init__(self, run: OpenedRun) -> None:
         self._run = run
         self._tasks: dict[str, asyncio.Task[np.ndarray]] = {}
+        self._so_far: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
     async def get(self, name: str, work: Work) -> np.ndarray:
         """A column: "place" (n, width), "errors" (n,) or "scores" (n,), float32.
 
         Whoever asks first has it computed, and whoever asks meanwhile waits for the same.
         """
-        if name not in self._tasks:
-            self._tasks[name] = asyncio.create_task(self._fill(name, work))
-        task = self._tasks[name]
+        task = self._task(name, work)
         try:
             # One who leaves does not take it from the others.
             return await asyncio.shield(task)
@@ -43,11 +44,44 @@ class Columns:
             if task.done() and (task.cancelled() or task.exception() is not None):
                 self._tasks.pop(name, None)
 
+    async def so_far(self, name: str, work: Work, seconds: float) -> tuple[np.ndarray, np.ndarray] | None:
+        """After so many seconds: which samples, in ascending order, are known by then, and their values.
+
+        None if all are known, or none; then `get` is what to wait for.
+        """
+        task = self._task(name, work)
+        await asyncio.wait({task}, timeout=seconds)
+        if task.done() or name not in self._so_far:
+            return None
+        chosen, values = self._so_far[name]
+        ascending = np.argsort(chosen)
+        return chosen[ascending], values[ascending]
+
+    def _task(self, name: str, work: Work) -> asyncio.Task[np.ndarray]:
+        if name not in self._tasks:
+            self._tasks[name] = asyncio.create_task(self._fill(name, work))
+        return self._tasks[name]
+
     async def _fill(self, name: str, work: Work) -> np.ndarray:
         run = self._run
         async with work.place():
             numbers, drawn = await work.soon(lambda: (run.numbers, run.drawn if run.given is None else None))
             if name == "place" and drawn is not None:
                 return drawn
+            order = await work.soon(self._order, len(numbers))
             method = getattr(run, name)
-            return await by_pieces(work, len(numbers), lambda piece: method(run.rows(numbers[piece])))
+
+            def seen(values: np.ndarray) -> None:
+                self._so_far[name] = order[: len(values)], values
+
+            shuffled = await by_pieces(work, len(order), lambda piece: method(run.rows(numbers[order[piece]])), seen)
+            self._so_far.pop(name, None)
+            column = np.empty_like(shuffled)
+            column[order] = shuffled
+            return column
+
+    def _order(self, n: int) -> np.ndarray:
+        """A random order, so that those which are done first stand for all; files are read from first to last."""
+        given = self._run.given
+        in_memory = given is None or isinstance(given.rows, np.ndarray)
+        return np.random.default_rng(_SEED).permutation(n) if in_memory else np.arange(n)

@@ -24,6 +24,7 @@ def map_frame(
     y: str | None,
     colour: str,
     limit: int,
+    complete: bool = True,
 ) -> bytes:
     """Where the samples at positions (n, width) lie on the plane of two axes; ``docs/studio_api.md`` describes it."""
     axes = axes_of(run, places)
@@ -38,6 +39,7 @@ def map_frame(
         "colour": coloured.header(),
         "colours": choices(run, places),
         "contours": run.keep(("contours", across.id, up.id), lambda: contours(run, across, up)),
+        "complete": complete,
         "of": "prior" if run.given is None else "data",
     }
     return pack(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -121,7 +122,9 @@ class OpenedRun:
             return None
         try:
             samples = samples_of_run(self.est, self.folder, self._data)
-            rows = read_samples(self.est, samples, fitting=False)
+            # Without names that have to be compared, an array of the right shape needs no further checks.
+            given = samples if samples.feature_names else samples.X
+            rows = read_samples(self.est, given, fitting=False)
         except IsthmusError as error:
             self.data_problem = scrubbed(error)
             return None
@@ -168,6 +171,14 @@ class OpenedRun:
         value = value.item() if isinstance(value, np.generic) else value
         # JSON has no NaN.
         return None if value != value else value if isinstance(value, int | float | str) else str(value)
+
+    def glimpse(self, numbers: np.ndarray) -> OpenedRun:
+        """The same run with fewer samples on the map, for as long as nothing is known of the others."""
+        assert self.given is not None
+        some = copy(self)
+        some._kept = {}
+        some.__dict__["given"] = replace(self.given, numbers=numbers)
+        return some
 
     # ---------------------------------------------------------------- what the model makes of it
 

@@ -16,8 +16,16 @@ _PIECE = 0.03
 _FEWEST, _FIRST, _MOST = 8, 256, 8192
 
 
-async def by_pieces(work: Work, n: int, function: Callable[[slice], np.ndarray]) -> np.ndarray:
-    """What a function makes of n rows, joined; each row must be the same whatever piece it is in."""
+async def by_pieces(
+    work: Work,
+    n: int,
+    function: Callable[[slice], np.ndarray],
+    seen: Callable[[np.ndarray], None] = lambda _: None,
+) -> np.ndarray:
+    """What a function makes of n rows, joined; each row must be the same whatever piece it is in.
+
+    After each piece ``seen`` is told what there is so far.
+    """
     found: np.ndarray | None = None
     start, size = 0, _FIRST
     while start < n:
@@ -28,6 +36,7 @@ async def by_pieces(work: Work, n: int, function: Callable[[slice], np.ndarray])
             found = np.empty((n, *part.shape[1:]), part.dtype)
         found[start : start + len(part)] = part
         start += len(part)
+        seen(found[:start])
         size = int(np.clip(len(part) * _PIECE / max(seconds, 1e-6), max(_FEWEST, size // 2), min(_MOST, 2 * size)))
     assert found is not None
     return found

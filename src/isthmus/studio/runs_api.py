@@ -32,13 +32,13 @@ class FrameResponse(Response):
     media_type = MEDIA_TYPE
 
 
-@router.get("/runs")
+@router.get("/runs", response_model=None)
 async def runs(studio: TheStudio) -> list[dict[str, Any]]:
     """All runs, the newest first, with their key figures."""
     return await studio.aside(lambda: [run.plain() for run in studio.library.list()])
 
 
-@router.get("/run/{run:path}")
+@router.get("/run/{run:path}", response_model=None)
 async def run(studio: TheStudio, run: str) -> dict[str, Any]:
     """What there is to know of a run: shape of its samples, latents, attributes, and what it can do."""
     opened = await studio.open(run)
@@ -55,17 +55,28 @@ async def latent_map(
     y: str | None = None,
     colour: str | None = None,
     limit: Annotated[int, Query(ge=1, le=10_000_000)] = 10_000_000,
+    patience: Annotated[float, Query(gt=0, le=60)] | None = None,
 ) -> FrameResponse:
-    """Where the samples lie on the plane of two axes of the code, and what colours them."""
+    """Where the samples lie on the plane of two axes of the code, and what colours them.
+
+    With ``patience`` the answer comes after so many seconds, with the samples that have been encoded by then; it says
+    whether it is complete.
+    """
     opened = await studio.open(run)
-    places = await opened.columns.get("place", studio.work)
+    known = None
+    if patience is not None and colour not in COLUMNS:
+        known = await opened.columns.so_far("place", studio.work, patience)
+    if known is None:
+        places = await opened.columns.get("place", studio.work)
+    else:
+        places, opened = known[1], await studio.work.run(lambda: opened.glimpse(opened.numbers[known[0]]))
     colour = colour or await studio.work.run(usual, opened)
     column = None
     if colour in COLUMNS and await studio.work.run(lambda: opened.given is not None):
         column = await opened.columns.get(COLUMNS[colour], studio.work)
 
     def draw() -> bytes:
-        return map_frame(opened, places, column, x=x, y=y, colour=colour, limit=limit)
+        return map_frame(opened, places, column, x=x, y=y, colour=colour, limit=limit, complete=known is None)
 
     return FrameResponse(await studio.work.run(draw))
 
@@ -85,14 +96,14 @@ async def samples(studio: TheStudio, run: str, rows: str) -> FrameResponse:
     return FrameResponse(await studio.work.run(read))
 
 
-@router.get("/posterior/{run:path}")
+@router.get("/posterior/{run:path}", response_model=None)
 async def posterior(studio: TheStudio, run: str, row: int) -> dict[str, Any]:
     """What the encoder makes of a sample: q(z|x), its attributes, its reconstruction error and its score."""
     opened = await studio.open(run)
     return await studio.work.run(posterior_of, opened, row)
 
 
-@router.get("/draw/{run:path}")
+@router.get("/draw/{run:path}", response_model=None)
 async def draw(studio: TheStudio, run: str, seed: Annotated[int, Query(ge=0, le=_MOST_SEEDS)] = 0) -> dict[str, Any]:
     """A position drawn from the prior."""
     opened = await studio.open(run)

@@ -66,10 +66,6 @@ class Work:
         """
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
 
-    def background(self, function: Callable[[], Any]) -> None:
-        """Do something before anything else that comes, without waiting for it."""
-        self._pool.submit(function)
-
     def close(self) -> None:
         """Drop what waits, and let what is being done come to its end."""
         self._pool.shutdown(wait=False, cancel_futures=True)

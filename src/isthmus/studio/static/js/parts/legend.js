@@ -51,16 +51,24 @@ function classes(node, { names }, isolate) {
 }
 
 function numbers(node, { name, low, high }) {
-  const cells = Array.from({ length: STEPS }, (_, i) =>
-    el("span", { style: { background: `rgb(${ramp(i / (STEPS - 1)).join(" ")})` } }),
-  );
+  // One pixel for each step, which the browser stretches smoothly.
+  const scale = el("canvas", { class: "legend-ramp", width: STEPS, height: 1, "aria-hidden": "true" });
+  const context = scale.getContext("2d");
+  for (let i = 0; i < STEPS; i += 1) {
+    context.fillStyle = `rgb(${ramp(i / (STEPS - 1)).join(" ")})`;
+    context.fillRect(i, 0, 1, 1);
+  }
   replace(
     node,
     el(
       "div",
-      { class: "legend-scale", role: "img", "aria-label": `${name}, from ${short(low)} to ${short(high)}` },
+      {
+        class: "legend-scale",
+        role: "img",
+        "aria-label": `${name}, from ${short(low)} to ${short(high)}`,
+      },
       el("span", { class: "number" }, short(low)),
-      el("span", { class: "legend-ramp" }, cells),
+      scale,
       el("span", { class: "number" }, short(high)),
     ),
   );

@@ -5,6 +5,13 @@
 
 import { ink } from "isthmus/parts/colours.js";
 
+const TICKS = [
+  [1, 0],
+  [-1, 0],
+  [0, 1],
+  [0, -1],
+];
+
 /**
  * @param {CanvasRenderingContext2D} context
  * @param {import("isthmus/parts/camera.js").Camera} camera
@@ -94,28 +101,25 @@ function drawRing(context, [px, py], radius) {
 
 /** Where the sliders are: a disc with four ticks. */
 function drawHere(context, [px, py]) {
-  for (const [width, colour] of [
-    [5, ink("--surface")],
-    [2, ink("--accent")],
+  for (const [halo, colour] of [
+    [2.5, ink("--surface")],
+    [0, ink("--accent")],
   ]) {
-    context.lineWidth = width;
+    context.lineWidth = 2.5 + 2 * halo;
     context.strokeStyle = colour;
+    context.fillStyle = colour;
+    context.lineCap = "round";
     context.beginPath();
-    for (const [dx, dy] of [
-      [1, 0],
-      [-1, 0],
-      [0, 1],
-      [0, -1],
-    ]) {
-      context.moveTo(px + 6 * dx, py + 6 * dy);
-      context.lineTo(px + 13 * dx, py + 13 * dy);
+    for (const [dx, dy] of TICKS) {
+      context.moveTo(px + 9 * dx, py + 9 * dy);
+      context.lineTo(px + 14 * dx, py + 14 * dy);
     }
     context.stroke();
+    context.beginPath();
+    context.arc(px, py, 5 + halo, 0, 2 * Math.PI);
+    context.fill();
   }
-  context.beginPath();
-  context.arc(px, py, 3.5, 0, 2 * Math.PI);
-  context.fillStyle = ink("--accent");
-  context.fill();
+  context.lineCap = "butt";
 }
 
 function drawCursor(context, [px, py]) {

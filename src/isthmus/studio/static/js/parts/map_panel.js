@@ -47,7 +47,11 @@ export class MapPanel {
       this.map.node,
       el("div", { class: "map-foot" }, this.legend, this.caption),
     );
-    this.note();
+    this.retheme = () => {
+      if (this.data) this.map.isolate(null);
+      this.#drawLegend();
+    };
+    window.addEventListener("themechange", this.retheme);
   }
 
   #tools() {
@@ -102,7 +106,7 @@ export class MapPanel {
     if (first && view?.length === 3) this.map.camera.state = view;
     else if (!same) this.state.set("view", null);
     this.#drawChoices();
-    drawLegend(this.legend, data.header.colour, (only) => this.map.isolate(only));
+    this.#drawLegend();
     this.note();
     this.#remark();
   }
@@ -133,6 +137,10 @@ export class MapPanel {
     const lines = header.contours?.length ? "; dashed: shares of the prior" : "";
     this.caption.textContent = `${what}${lines}`;
     this.map.node.dataset.points = x.length;
+  }
+
+  #drawLegend() {
+    if (this.data) drawLegend(this.legend, this.data.header.colour, (only) => this.map.isolate(only));
   }
 
   #drawChoices() {
@@ -212,6 +220,7 @@ export class MapPanel {
 
   destroy() {
     this.gone = true;
+    window.removeEventListener("themechange", this.retheme);
     this.tip.stop();
     this.map.destroy();
   }
