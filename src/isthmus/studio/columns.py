@@ -44,18 +44,29 @@ class Columns:
             if task.done() and (task.cancelled() or task.exception() is not None):
                 self._tasks.pop(name, None)
 
-    async def so_far(self, name: str, work: Work, seconds: float) -> tuple[np.ndarray, np.ndarray] | None:
-        """After so many seconds: which samples, in ascending order, are known by then, and their values.
+    async def so_far(self, names: list[str], work: Work, seconds: float) -> tuple[np.ndarray, list[np.ndarray]] | None:
+        """After so many seconds: which samples, in ascending order, are known by then, and their values in each column.
 
         None if all are known, or none; then `get` is what to wait for.
         """
-        task = self._task(name, work)
-        await asyncio.wait({task}, timeout=seconds)
-        if task.done() or name not in self._so_far:
+        tasks = {self._task(name, work) for name in names}
+        await asyncio.wait(tasks, timeout=seconds)
+        if all(task.done() for task in tasks):
             return None
-        chosen, values = self._so_far[name]
+        known = []
+        for name in names:
+            task = self._tasks.get(name)
+            if task is not None and task.done():
+                known.append((None, await self.get(name, work)))
+            elif name in self._so_far:
+                known.append(self._so_far[name])
+            else:
+                return None
+        # All columns are filled in the same order.
+        chosen = min((numbers for numbers, _ in known if numbers is not None), key=len)
         ascending = np.argsort(chosen)
-        return chosen[ascending], values[ascending]
+        rows = chosen[ascending]
+        return rows, [values[rows] if numbers is None else values[ascending] for numbers, values in known]
 
     def _task(self, name: str, work: Work) -> asyncio.Task[np.ndarray]:
         if name not in self._tasks:

@@ -7,6 +7,10 @@ import { count } from "isthmus/parts/numbers.js";
 import { codeAt, placeOf } from "isthmus/parts/plane.js";
 import { Tip } from "isthmus/parts/tip.js";
 
+/** Seconds that the server may take before it shows what it has encoded so far: at first, and then. */
+const FIRST = 0.3;
+const LATER = 1.5;
+
 export class MapPanel {
   /**
    * @param {Object} options
@@ -93,9 +97,14 @@ export class MapPanel {
   }
 
   /** Fetch the points; the camera stays where it was left when only colours change. */
-  async load({ x = this.state.get("x"), y = this.state.get("y"), colour = this.#firstColour() } = {}) {
+  async load({
+    x = this.state.get("x"),
+    y = this.state.get("y"),
+    colour = this.#firstColour(),
+    patience = FIRST,
+  } = {}) {
     const turn = (this.turn = (this.turn ?? 0) + 1);
-    const data = await this.#fetch({ x, y, colour });
+    const data = await this.#fetch({ x, y, colour, patience });
     if (turn !== this.turn || this.gone) return;
     const same = this.data?.header.x === data.header.x && this.data?.header.y === data.header.y;
     const first = !this.data;
@@ -109,6 +118,11 @@ export class MapPanel {
     this.#drawLegend();
     this.note();
     this.#remark();
+    // The server has not encoded all samples yet: the others follow.
+    if (data.header.complete === false) {
+      const more = this.load({ x, y, colour, patience: LATER });
+      more.catch((error) => this.toast(error.message, { problem: true }));
+    }
   }
 
   /** Without labels the error tells more than one colour for all. */

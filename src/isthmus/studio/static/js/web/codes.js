@@ -23,7 +23,7 @@ export function way(from, to, { kind, steps, middle }) {
   return [from, ...walk.slice(1, -1), to];
 }
 
-/** Direction turns evenly, length grows evenly; opposite and zero vectors as in `isthmus.explore.walks.slerp`. */
+/** Direction turns evenly, length grows evenly, as in `isthmus.explore.walks.slerp`. */
 function arc(a, b, at) {
   const lengths = [norm(a), norm(b)];
   const straight = () => at.map((t) => mix(a, b, 1 - t, t));

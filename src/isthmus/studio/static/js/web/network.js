@@ -5,7 +5,7 @@ import { asset } from "isthmus/web/assets.js";
 
 let ready = null;
 
-/** The runtime, started once: on one thread, as more would need headers that a plain file server does not send. */
+/** The runtime, started once: on one thread, as more would need headers of the file server. */
 function started() {
   ready ??= asset("runtime").then((binary) => {
     runtime.env.wasm.wasmBinary = binary;

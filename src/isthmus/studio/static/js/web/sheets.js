@@ -2,8 +2,8 @@
 
 export class Sheets {
   /**
-   * @param {{width: number, height: number, channels: 1|3, columns: number, each: number}} layout pictures per
-   *   row of a sheet, and per sheet
+   * @param {{width: number, height: number, channels: 1|3, columns: number, each: number}} layout
+   *   pictures per row of a sheet, and per sheet
    * @param {Object} arrays `sheet0`, `sheet1` ...: picture files
    */
   constructor(layout, arrays) {

@@ -75,7 +75,7 @@ export class RowInput {
     this.ontake(this.values.slice());
   }
 
-  /** A line with as many numbers as there are features goes into all fields, one number where it is pasted. */
+  /** A line with as many numbers as there are features fills all fields, one number its own. */
   #pasted(event) {
     const numbers = event.clipboardData
       .getData("text/plain")
