@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from pathlib import Path
 
 from isthmus.errors import ExportError
@@ -48,15 +48,15 @@ def write_folder(out: Path, files: dict[str, bytes]) -> None:
     out = Path(os.path.realpath(out))
     _check_folder(out)
     make_folder(out.parent)
+    # Not by tempfile, whose folders only their owner can enter: a page is to be served.
+    fresh = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
     try:
-        fresh = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+        fresh.mkdir()
     except OSError as error:
         raise ExportError(f"cannot write {out}: {error.strerror or error}") from None
     try:
         for name, data in {**files, _RECORD: _record(files)}.items():
             atomic_write(fresh / name, data)
-        # mkdtemp makes folders that only the owner can enter, and a page is to be served.
-        fresh.chmod(0o755)
         _put_in_place(fresh, out)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -75,7 +75,7 @@ def _put_in_place(fresh: Path, out: Path) -> None:
     except BaseException:
         old.rename(out)
         raise
-    shutil.rmtree(old)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _record(files: dict[str, bytes]) -> bytes:
