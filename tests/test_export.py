@@ -4,6 +4,8 @@ import gzip
 import hashlib
 import io
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -371,3 +373,11 @@ def test_one_file_replaces_only_a_page(tmp_path):
 def test_an_unknown_number_of_samples_is_refused(run, tmp_path):
     with pytest.raises(ParameterError, match="from 0 to 100,000 samples"):
         write_page(run, tmp_path / "page", n_samples=100_001)
+
+
+def test_a_page_is_written_without_the_packages_of_a_server():
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('fastapi', 'starlette', 'uvicorn', 'pydantic'))); "
+        "import isthmus.export.content, isthmus.export.reading, isthmus.export.positions"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
