@@ -10,7 +10,9 @@ from torch import nn
 
 import isthmus
 from isthmus import VAE, Autoencoder, DenoisingAutoencoder, ExportError, MissingExtraError, SparseAutoencoder
+from isthmus.core import Part, named_parts
 from isthmus.engines.settings import RUNTIME, has_onnx
+from isthmus.likelihoods import Likelihood
 from isthmus.networks import Linear
 from isthmus.onnx import to_onnx
 
@@ -35,9 +37,15 @@ def check(model, X, folder):
         for path in (written.encoder, written.decoder)
     )
     codes = model.transform(X)
+    assert written.spread == hasattr(model, "posterior")
+    assert [output.name for output in encoder.get_outputs()] == (["code", "std"] if written.spread else ["code"])
     for rows in (slice(0, 1), slice(0, 37), slice(None)):
         (found,) = encoder.run(["code"], {"x": X[rows]})
         np.testing.assert_allclose(found, codes[rows], rtol=0, atol=2e-5 * np.abs(codes).max())
+        if written.spread:
+            (found,) = encoder.run(["std"], {"x": X[rows]})
+            std = model.posterior(X[rows]).std
+            np.testing.assert_allclose(found, std, rtol=0, atol=2e-5 * std.max())
         (back,) = decoder.run(["x"], {"code": codes[rows]})
         expected = model.inverse_transform(codes[rows])
         assert back.dtype == expected.dtype
@@ -57,6 +65,14 @@ def test_files_compute_what_the_model_does(case, tmp_path, capfd):
     model, X = CASE[case]
     check(model.set_params(max_epochs=1, random_state=0).fit(X), X, tmp_path / "new" / "folder")
     assert capfd.readouterr() == ("", "")
+
+
+def test_parts_are_known_as_before_once_a_model_was_written(tmp_path):
+    before = dict(Part.kinds)
+    model = isthmus.ConditionalVAE(2, max_epochs=1, random_state=0).fit(TABLE)
+    check(model, TABLE, tmp_path)
+    assert Part.kinds == before
+    assert "gaussian" in named_parts(Likelihood)
 
 
 @pytest.mark.slow
@@ -93,10 +109,21 @@ class Fixed(nn.Module):
         return x.reshape(len(x), -1) + torch.zeros(len(x), 1)
 
 
+class Unknown(nn.Module):
+    """Is in ONNX, and not in ONNX Runtime."""
+
+    def forward(self, x):
+        return x.double().acos().float()
+
+
 @pytest.mark.parametrize(
     ("layer", "message"),
-    [(Undecided(), "the encoder of this model has no form in ONNX: "), (Fixed(), "for any number of rows")],
-    ids=["undecided", "fixed"],
+    [
+        (Undecided(), "the encoder of this model has no form in ONNX: what it does depends on the values"),
+        (Fixed(), "for any number of rows"),
+        (Unknown(), "ONNX Runtime cannot run the graph of the encoder: "),
+    ],
+    ids=["undecided", "fixed", "unknown"],
 )
 def test_what_has_no_form_in_onnx_is_refused_in_one_line(layer, message, tmp_path):
     model = Autoencoder(2, network=Linear(), max_epochs=1, random_state=0).fit(TABLE)
@@ -105,6 +132,17 @@ def test_what_has_no_form_in_onnx_is_refused_in_one_line(layer, message, tmp_pat
         model.to_onnx(tmp_path)
     assert len(str(error.value).splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_spread_without_a_form_in_onnx_leaves_the_code(tmp_path, monkeypatch):
+    model = VAE(2, network=Linear(), max_epochs=1, random_state=0).fit(TABLE)
+    posterior = type(model.module_.bottleneck).posterior
+    monkeypatch.setattr(
+        type(model.module_.bottleneck), "posterior", lambda self, h: posterior(self, h if h.sum() > 0 else -h)
+    )
+    written = model.to_onnx(tmp_path)
+    assert not written.spread
+    assert written.error <= 1e-5
 
 
 def test_a_file_that_would_be_wrong_is_not_written(tmp_path, monkeypatch):

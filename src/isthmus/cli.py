@@ -27,6 +27,7 @@ _COMMANDS = {
     "animate": ("isthmus.commands.animate", "train a model, and show its reconstructions over the epochs"),
     "report": ("isthmus.commands.use", "write the HTML report of a run"),
     "tour": ("isthmus.commands.tour", "the whole family explained by running it, as one HTML page"),
+    "export": ("isthmus.commands.export", "a model as ONNX, or as a page to explore it without a server"),
     "studio": ("isthmus.commands.studio", "a page in the browser to explore trained models, and an HTTP API"),
     "bench": ("isthmus.commands.bench", "how fast this machine trains, beside the floor"),
     "models": ("isthmus.commands.listing", "what models there are, one line each"),

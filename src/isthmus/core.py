@@ -40,7 +40,9 @@ class Part(nn.Module):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        Part.kinds[cls.__name__] = cls
+        # A tracer of PyTorch makes a subclass of a part to stand in for it, under its name; it is no part of ours.
+        if not cls.__module__.startswith("torch."):
+            Part.kinds[cls.__name__] = cls
 
     def config(self) -> dict[str, Any]:
         """Constructor arguments by name."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any
-
-from starlette.responses import JSONResponse
+from typing import TYPE_CHECKING, Any
 
 from isthmus.errors import IsthmusError
+
+if TYPE_CHECKING:
+    from starlette.responses import JSONResponse
 
 _FOLDERS = re.compile(r"""(?<![\w.])(?:/[^\s/'",;:()]+)+/(?=[^\s/'",;:()])""")
 
@@ -36,6 +37,9 @@ class Refusal(Exception):
 
 def refuse(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
     """``{"error": sentence}`` with a status."""
+    # Here, as an export of a page asks the same questions of a run without any server.
+    from starlette.responses import JSONResponse
+
     return JSONResponse({"error": one_sentence(sentence)}, status, headers)
 
 

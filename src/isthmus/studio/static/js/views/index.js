@@ -37,4 +37,11 @@ export const views = [
     needs: "lab",
     load: () => import("isthmus/views/lab.js"),
   },
+  {
+    name: "own",
+    pattern: "run/:run/own",
+    tab: "Your own",
+    needs: "own",
+    load: () => import("isthmus/views/own.js"),
+  },
 ];
