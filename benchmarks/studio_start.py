@@ -10,7 +10,7 @@ would. Seconds from the start of the process until:
 - page: its first page is there;
 - list: the runs are listed;
 - info: the ranges of the sliders are there, and
-- first map: the map, both of the samples that were encoded within 0.3 s each, a random choice, as the page shows first;
+- first map: the map, both of the samples that were encoded in 0.3 s, a random choice, as the page shows first;
 - map: all points are on it, encoded and projected on two principal components.
 
 PyTorch is imported in the last three. "CPU" is the processor time of the process until the first map: on

@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import json
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -318,6 +319,9 @@ def test_columns_that_are_half_known_fit_together(runs):
         # Of the errors fewer are known than of the positions, whose last ones come as we look.
         columns._so_far = {"place": (order[:90], whole[0][order[:90]]), "errors": (order[:40], whole[1][order[:40]])}
         columns._tasks = {name: asyncio.create_task(asyncio.sleep(3600)) for name in names}
+        for name in names:
+            columns._began[name] = asyncio.get_running_loop().create_future()
+            columns._began[name].set_result(time.monotonic())
         half = await columns.so_far(names, work, 0.01)
         columns._tasks["place"].cancel()
         columns._tasks["place"] = asyncio.create_task(asyncio.sleep(0, whole[0]))

@@ -43,7 +43,7 @@ async def runs(studio: TheStudio) -> list[dict[str, Any]]:
 async def run(studio: TheStudio, run: str, patience: Patience = None) -> dict[str, Any]:
     """What there is to know of a run: shape of its samples, latents, attributes, and what it can do.
 
-    With ``patience`` the ranges are, after so many seconds, those of the samples that have been encoded by then.
+    With ``patience`` the ranges are those of the samples that are encoded in so many seconds.
     """
     whole = await studio.open(run)
     opened, (places, *_), _ = await known_of(studio, whole, ["place"], patience)
@@ -63,8 +63,7 @@ async def latent_map(
 ) -> FrameResponse:
     """Where the samples lie on the plane of two axes of the code, and what colours them.
 
-    With ``patience`` the answer comes after so many seconds, with the samples that have been encoded by then; it says
-    whether it is complete.
+    With ``patience`` the answer has the samples that are encoded in so many seconds, and says whether it is complete.
     """
     opened = await studio.open(run)
     colour = colour or await studio.work.run(usual, opened)

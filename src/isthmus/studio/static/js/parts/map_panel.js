@@ -7,9 +7,9 @@ import { count } from "isthmus/parts/numbers.js";
 import { codeAt, placeOf } from "isthmus/parts/plane.js";
 import { Tip } from "isthmus/parts/tip.js";
 
-/** Seconds that the server may take before it shows what it has encoded so far: at first, and then. */
+/** Seconds of encoding after which the server shows what it has so far: at first, and up to when. */
 const FIRST = 0.3;
-const LATER = 1.5;
+const LAST = 30;
 
 export class MapPanel {
   /**
@@ -120,7 +120,7 @@ export class MapPanel {
     this.#remark();
     // The server has not encoded all samples yet: the others follow.
     if (data.header.complete === false) {
-      const more = this.load({ x, y, colour, patience: LATER });
+      const more = this.load({ x, y, colour, patience: patience < LAST ? 3 * patience : null });
       more.catch((error) => this.toast(error.message, { problem: true }));
     }
   }
