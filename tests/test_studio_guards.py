@@ -74,6 +74,15 @@ def test_pages_of_other_sites_cannot_post_or_open_a_socket(client, origin):
     assert refused.value.response.status_code == 403
 
 
+def test_pages_of_other_sites_cannot_use_addresses_as_pictures(client):
+    image = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+    assert client.get("/api/map/digits", headers=image).status_code == 403
+    own = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}
+    assert client.get("/api/map/digits", headers=own).status_code == 200
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    assert client.get("/openapi.json", headers=link).status_code == 200
+
+
 def test_the_page_itself_can(client):
     own = str(client.base_url).rstrip("/")
     assert client.post("/api/sample/digits", json={"n": 1}, headers={"Origin": own}).status_code == 200

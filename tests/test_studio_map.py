@@ -1,8 +1,10 @@
 """The map is what it says: its plane, its contours, its components, its colours; and paths and selections."""
 
+import asyncio
 import csv
 import io
 import json
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -17,6 +19,7 @@ from isthmus.studio.frames import unpack
 from isthmus.studio.map_frame import map_frame
 from isthmus.studio.opened import OpenedRun
 from isthmus.studio.settings import Limits
+from isthmus.studio.work import Work
 
 
 @pytest.fixture(scope="module")
@@ -303,3 +306,36 @@ def test_the_socket_answers_each_message_with_its_number(client, runs):
         for message in wrong:
             assert ask(message)[0]["error"], message
         assert "error" not in ask({"id": 10, "op": "sample", "run": "wide", "row": 1})[0]
+
+
+def test_columns_that_are_half_known_fit_together(runs):
+    run = OpenedRun("wide", runs / "wide", None, Limits())
+    names = ["place", "errors"]
+    whole = [getattr(run, name)(run.rows(run.numbers)) for name in names]
+
+    async def ask():
+        work, columns = Work(8), OpenedRun("wide", runs / "wide", None, Limits()).columns
+        order = np.random.default_rng(0).permutation(len(PICTURES))
+        # Of the errors fewer are known than of the positions, whose last ones come as we look.
+        columns._so_far = {"place": (order[:90], whole[0][order[:90]]), "errors": (order[:40], whole[1][order[:40]])}
+        columns._tasks = {name: asyncio.create_task(asyncio.sleep(3600)) for name in names}
+        for name in names:
+            columns._began[name] = asyncio.get_running_loop().create_future()
+            columns._began[name].set_result(time.monotonic())
+        half = await columns.so_far(names, work, 0.01)
+        columns._tasks["place"].cancel()
+        columns._tasks["place"] = asyncio.create_task(asyncio.sleep(0, whole[0]))
+        rest = await columns.so_far(names, work, 0.01)
+        columns._tasks["errors"].cancel()
+        del columns._tasks["errors"]
+        full = [await columns.get(name, work) for name in names]
+        work.close()
+        return half, rest, full
+
+    half, rest, full = asyncio.run(ask())
+    for rows, values in (half, rest):
+        assert len(rows) == 40
+        for found, column in zip(values, whole, strict=True):
+            np.testing.assert_array_equal(found, column[rows])
+    for found, column in zip(full, whole, strict=True):
+        np.testing.assert_array_equal(found, column)

@@ -20,6 +20,7 @@ from isthmus.studio.settings import Settings, is_loopback
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _AGAIN = {"Retry-After": "1"}
+_STRANGER = "the request comes from a page of another site, which may not use this server"
 
 
 class Guards:
@@ -71,12 +72,16 @@ class Guards:
             raise Refusal(
                 403, "this server answers to localhost and 127.0.0.1 only, and the request names another host"
             )
+        # A picture or a script of another page's can be an address here; a link that is followed may be.
+        strange = headers.get("sec-fetch-site") in ("cross-site", "same-site")
+        if strange and headers.get("sec-fetch-mode") != "navigate":
+            raise Refusal(403, _STRANGER)
         if scope["type"] == "http" and scope["method"] in _SAFE:
             return
         # Programs that are no browser send none.
         origin = headers.get("origin")
         if origin is not None and (urlsplit(origin).netloc.lower() or None) != host.lower():
-            raise Refusal(403, "the request comes from a page of another site, which may not use this server")
+            raise Refusal(403, _STRANGER)
 
     def _check_token(self, scope: Scope, headers: Headers) -> Response | None:
         """Refuse a request without the token; a page that was opened with it in its address gets it as a cookie."""

@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 _ROWS_OF_RANGES = 10_000
 
 
-def run_info(run: OpenedRun, summary: RunSummary, places: np.ndarray) -> dict[str, Any]:
-    """RunInfo of a run whose samples lie at positions (n, width); ``docs/studio_api.md`` describes it."""
+def run_info(run: OpenedRun, summary: RunSummary, places: np.ndarray, whole: OpenedRun | None = None) -> dict[str, Any]:
+    """RunInfo of a run whose samples lie at positions (n, width); ``docs/studio_api.md`` describes it.
+
+    ``whole`` is the run with all its samples, if this is but a glimpse of it.
+    """
+    whole = whole or run
     est, info, given = run.est, run.info, run.given
     low, high = info.display_range
     return {
@@ -40,11 +44,12 @@ def run_info(run: OpenedRun, summary: RunSummary, places: np.ndarray) -> dict[st
         "attributes": _attributes(run, places),
         "has": _has(run),
         "n_rows": len(run.drawn) if given is None else len(given.rows),
-        "n_points": len(run.numbers),
+        "n_points": len(whole.numbers),
         "classes": list(run.labels.names) if run.labels is not None and run.labels.names else None,
         "conditions": run.classes or None,
         "figures": summary.figures,
-        "notes": _notes(run),
+        "notes": _notes(whole),
+        "complete": whole is run,
     }
 
 

@@ -23,6 +23,7 @@ from isthmus.studio.shown import shown
 router = APIRouter(prefix="/api", tags=["explore"])
 
 TheStudio = Annotated[Studio, Depends(studio_of)]
+Patience = Annotated[float | None, Query(gt=0, le=60)]
 _MOST_SEEDS = 2**31 - 1
 
 
@@ -39,12 +40,15 @@ async def runs(studio: TheStudio) -> list[dict[str, Any]]:
 
 
 @router.get("/run/{run:path}", response_model=None)
-async def run(studio: TheStudio, run: str) -> dict[str, Any]:
-    """What there is to know of a run: shape of its samples, latents, attributes, and what it can do."""
-    opened = await studio.open(run)
-    places = await opened.columns.get("place", studio.work)
+async def run(studio: TheStudio, run: str, patience: Patience = None) -> dict[str, Any]:
+    """What there is to know of a run: shape of its samples, latents, attributes, and what it can do.
+
+    With ``patience`` the ranges are those of the samples that are encoded in so many seconds.
+    """
+    whole = await studio.open(run)
+    opened, (places, *_), _ = await known_of(studio, whole, ["place"], patience)
     summary = await studio.aside(studio.library.summary, run)
-    return await studio.work.run(run_info, opened, summary, places)
+    return await studio.work.run(run_info, opened, summary, places, whole)
 
 
 @router.get("/map/{run:path}", response_class=FrameResponse)
@@ -55,28 +59,22 @@ async def latent_map(
     y: str | None = None,
     colour: str | None = None,
     limit: Annotated[int, Query(ge=1, le=10_000_000)] = 10_000_000,
-    patience: Annotated[float, Query(gt=0, le=60)] | None = None,
+    patience: Patience = None,
 ) -> FrameResponse:
     """Where the samples lie on the plane of two axes of the code, and what colours them.
 
-    With ``patience`` the answer comes after so many seconds, with the samples that have been encoded by then; it says
-    whether it is complete.
+    With ``patience`` the answer has the samples that are encoded in so many seconds, and says whether it is complete.
     """
     opened = await studio.open(run)
-    known = None
-    if patience is not None and colour not in COLUMNS:
-        known = await opened.columns.so_far("place", studio.work, patience)
-    if known is None:
-        places = await opened.columns.get("place", studio.work)
-    else:
-        places, opened = known[1], await studio.work.run(lambda: opened.glimpse(opened.numbers[known[0]]))
     colour = colour or await studio.work.run(usual, opened)
-    column = None
+    names = ["place"]
     if colour in COLUMNS and await studio.work.run(lambda: opened.given is not None):
-        column = await opened.columns.get(COLUMNS[colour], studio.work)
+        names.append(COLUMNS[colour])
+    opened, columns, complete = await known_of(studio, opened, names, patience)
+    places, column = columns[0], columns[1] if len(columns) > 1 else None
 
     def draw() -> bytes:
-        return map_frame(opened, places, column, x=x, y=y, colour=colour, limit=limit, complete=known is None)
+        return map_frame(opened, places, column, x=x, y=y, colour=colour, limit=limit, complete=complete)
 
     return FrameResponse(await studio.work.run(draw))
 
@@ -137,6 +135,18 @@ async def selection(studio: TheStudio, run: str, request: Request) -> Response:
         return selection_file(opened, numbers, wanted.kind)
 
     return file_response(await studio.work.run(make), FILES[wanted.kind], f"selection.{wanted.kind}")
+
+
+async def known_of(
+    studio: Studio, run: OpenedRun, names: list[str], patience: float | None
+) -> tuple[OpenedRun, list[np.ndarray], bool]:
+    """Columns of a run, and whether they are complete; if not, the run is one with these samples only."""
+    if patience is not None:
+        known = await run.columns.so_far(names, studio.work, patience)
+        if known is not None:
+            some = await studio.work.run(lambda: run.glimpse(run.numbers[known[0]]))
+            return some, known[1], False
+    return run, [await run.columns.get(name, studio.work) for name in names], True
 
 
 def posterior_of(run: OpenedRun, row: int) -> dict[str, Any]:

@@ -57,7 +57,7 @@ export function serverBackend() {
     can: { runs: true, train: true, lab: true, files: true },
     live,
     runs: () => json("/api/runs"),
-    run: (name) => json(of("run", name)),
+    run: (name) => json(of("run", name, { patience: 0.3 })),
     async map(name, choices = {}) {
       const { header, arrays } = await askFrame(of("map", name, choices));
       const values = (key) => arrays[key]?.values ?? null;

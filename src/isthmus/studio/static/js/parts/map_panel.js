@@ -10,6 +10,10 @@ import { Tip } from "isthmus/parts/tip.js";
 /** Samples whose reconstruction errors are there before anybody waits. */
 const SOON = 10_000;
 
+/** Seconds of encoding after which the server shows what it has so far: at first, and up to when. */
+const FIRST = 0.3;
+const LAST = 30;
+
 export class MapPanel {
   /**
    * @param {Object} options
@@ -106,9 +110,14 @@ export class MapPanel {
   }
 
   /** Fetch the points; the camera stays where it was left when only colours change. */
-  async load({ x = this.state.get("x"), y = this.state.get("y"), colour = this.#firstColour() } = {}) {
+  async load({
+    x = this.state.get("x"),
+    y = this.state.get("y"),
+    colour = this.#firstColour(),
+    patience = FIRST,
+  } = {}) {
     const turn = (this.turn = (this.turn ?? 0) + 1);
-    const data = await this.#fetch({ x, y, colour });
+    const data = await this.#fetch({ x, y, colour, patience });
     if (turn !== this.turn || this.gone) return;
     const same = this.data?.header.x === data.header.x && this.data?.header.y === data.header.y;
     const first = !this.data;
@@ -123,6 +132,11 @@ export class MapPanel {
     this.#drawLegend();
     this.note();
     this.#remark();
+    // The server has not encoded all samples yet: the others follow.
+    if (data.header.complete === false) {
+      const more = this.load({ x, y, colour, patience: patience < LAST ? 3 * patience : null });
+      more.catch((error) => this.toast(error.message, { problem: true }));
+    }
   }
 
   /** Without labels the error tells more than one colour for all, if it is soon computed. */

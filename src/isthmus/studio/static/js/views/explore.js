@@ -126,7 +126,7 @@ class Explorer {
 
   /** A sample that is selected is decoded as what it is. */
   #classOf({ label }) {
-    const name = this.info.conditions?.find((one) => String(one) === label);
+    const name = this.info.conditions?.find((one) => String(one) === String(label));
     if (name !== undefined) this.shown.decodedAs(name);
   }
 
