@@ -139,6 +139,7 @@ PICTURES = {
 def open_view(page: Page, url: str) -> None:
     page.goto(url)
     page.wait_for_selector(".way-strip button, .compare-table tr, .facts > div")
+    page.wait_for_selector(".map-choices select")
     page.wait_for_timeout(1000)
 
 

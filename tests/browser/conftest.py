@@ -71,12 +71,17 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fit_run(folder / "faces", "faces:n=120,size=16", smile=True, latent_dim=4, max_epochs=2)
     fit_run(folder / "digits", "digits", latent_dim=3, max_epochs=2)
     fit_run(folder / "more" / "plane", "digits", latent_dim=2, max_epochs=2)
+    from isthmus import VAE, ConditionalVAE
+    from isthmus.data import load
+    from isthmus.runs import write_run
+
+    told = load("digits")
+    model = ConditionalVAE(latent_dim=2, max_epochs=1, random_state=0).fit(told.X, told.y)
+    write_run(model, folder / "told", {"data": "digits", "options": {}})
     table = folder / "table.csv"
     rows = (f"{i % 7},{(i * i) % 11 / 10},{300 + 40 * (i % 7) + i % 5},{'ab'[i % 2]}" for i in range(60))
     table.write_text("height,width,weight,kind\n" + "\n".join(rows) + "\n")
     fit_run(folder / "table", str(table), label="kind", latent_dim=2, max_epochs=2)
-    from isthmus import VAE
-
     VAE(latent_dim=2, max_epochs=1, random_state=0).fit("digits").save(folder / "loose")
     (folder / "damaged").mkdir()
     (folder / "damaged" / "params.json").write_text("{")

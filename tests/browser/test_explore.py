@@ -404,3 +404,18 @@ def test_a_run_without_its_data_is_explored_by_draws_from_the_prior(open_page, s
     page.mouse.click(x, y)
     settled(page)
     assert differ(pixels(page), before)
+
+
+def test_a_model_of_classes_decodes_as_the_class_that_is_chosen(open_page, studio):
+    page = explore(open_page, studio, "told", "?row=3")
+    settled(page)
+    chosen = page.locator(".shown-panel select")
+    # Row 3 of the digits is a 3.
+    assert chosen.input_value() == "3"
+    before = pixels(page)
+    chosen.select_option("0")
+    settled(page)
+    assert differ(pixels(page), before)
+    page.get_by_role("button", name="Next row").click()
+    settled(page)
+    assert chosen.input_value() == "4"

@@ -12,7 +12,7 @@ def test_runs_are_listed_with_what_they_are(open_page, studio):
     page = open_page(f"{studio}/")
     page.wait_for_selector(".run-card")
     cards = {card.locator("h2").inner_text(): card.inner_text() for card in page.locator(".run-card").all()}
-    assert set(cards) == {"faces", "digits", "more/plane", "table", "loose", "damaged"}
+    assert set(cards) == {"faces", "digits", "more/plane", "table", "told", "loose", "damaged"}
     assert "VAE" in cards["faces"]
     assert "16 × 16" in cards["faces"]
     assert "validation loss" in cards["faces"]

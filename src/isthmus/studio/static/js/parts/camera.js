@@ -12,17 +12,27 @@ export class Camera {
     this.zoom = 1;
   }
 
-  /** The data that a view of everything shows. */
-  fit({ x, y }) {
+  /**
+   * The data that a view of everything shows.
+   * @param {{x: ArrayLike<number>, y: ArrayLike<number>}} data
+   * @param {{keep?: boolean}} [options] whether a part that somebody has chosen to see stays in view
+   */
+  fit({ x, y }, { keep = false } = {}) {
     const [left, right] = range(x);
     const [low, high] = range(y);
+    const moved = this.zoom !== 1 || this.centre.some((value, k) => value !== this.#middle[k]);
     this.bounds = { left, right, low, high };
-    this.reset();
+    if (keep && moved) this.#rescale();
+    else this.reset();
+  }
+
+  get #middle() {
+    const { left, right, low, high } = this.bounds;
+    return [(left + right) / 2, (low + high) / 2];
   }
 
   reset() {
-    const { left, right, low, high } = this.bounds;
-    this.centre = [(left + right) / 2, (low + high) / 2];
+    this.centre = this.#middle;
     this.zoom = 1;
     this.#rescale();
   }

@@ -65,7 +65,7 @@ export class LatentMap {
     this.only = null;
     this.finder = new Finder(map);
     this.marks.contours = map.header.contours ?? [];
-    if (!keep) this.camera.fit(map);
+    this.camera.fit(map, { keep });
     this.painter.load(map, pointColours(map));
     this.redraw();
   }

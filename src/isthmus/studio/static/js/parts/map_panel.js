@@ -7,6 +7,9 @@ import { count } from "isthmus/parts/numbers.js";
 import { codeAt, placeOf } from "isthmus/parts/plane.js";
 import { Tip } from "isthmus/parts/tip.js";
 
+/** Samples whose reconstruction errors are there before anybody waits. */
+const SOON = 10_000;
+
 /** Seconds of encoding after which the server shows what it has so far: at first, and up to when. */
 const FIRST = 0.3;
 const LAST = 30;
@@ -41,6 +44,8 @@ export class MapPanel {
         `${this.onlasso ? ", shift with arrows draws a box" : ""}`,
     );
     this.tip = new Tip(this.map.node, (hit) => this.#look(hit), this.info.features);
+    this.wait = el("p", { class: "map-wait", role: "status" }, "Placing the samples");
+    this.map.node.append(this.wait);
     this.choices = el("div", { class: "map-choices row" });
     this.legend = el("div", { class: "legend" });
     this.caption = el("p", { class: "map-caption small muted" });
@@ -96,6 +101,14 @@ export class MapPanel {
     this.lassoButton?.setAttribute("aria-pressed", String(on));
   }
 
+  /** Fetch the points while the rest of the page can be used already: a first map may take its time. */
+  open() {
+    this.load().catch((error) => {
+      this.wait.textContent = error.message;
+      this.wait.classList.add("problem-note");
+    });
+  }
+
   /** Fetch the points; the camera stays where it was left when only colours change. */
   async load({
     x = this.state.get("x"),
@@ -109,6 +122,7 @@ export class MapPanel {
     const same = this.data?.header.x === data.header.x && this.data?.header.y === data.header.y;
     const first = !this.data;
     this.data = data;
+    this.wait.remove();
     this.indexOf = new Map(Array.from(data.rows ?? [], (row, i) => [row, i]));
     this.map.show(data, { keep: same });
     const view = this.state.get("view")?.split(",").map(Number);
@@ -125,10 +139,10 @@ export class MapPanel {
     }
   }
 
-  /** Without labels the error tells more than one colour for all. */
+  /** Without labels the error tells more than one colour for all, if it is soon computed. */
   #firstColour() {
-    const { data, labels } = this.info.has;
-    return this.state.get("colour") ?? (data && !labels ? "error" : null);
+    const { has, n_rows: n } = this.info;
+    return this.state.get("colour") ?? (has.data && !has.labels && n <= SOON ? "error" : null);
   }
 
   /**

@@ -87,7 +87,7 @@ class Compare {
   }
 
   async start() {
-    await Promise.all(this.panels.map((panel) => panel.load()));
+    for (const panel of this.panels) panel.open();
     if (!this.infos.every(({ has }) => has.data)) {
       this.note.textContent =
         "The data of these runs are not at hand; start the studio with --data to compare them.";

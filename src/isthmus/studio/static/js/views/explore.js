@@ -85,7 +85,7 @@ class Explorer {
   }
 
   async start() {
-    await this.panel.load();
+    this.panel.open();
     const row = Number(this.state.get("row") ?? NaN);
     const kept = this.state.get("z");
     this.shown.select(null, null);
@@ -114,6 +114,7 @@ class Explorer {
         this.backend.posterior(this.info.name, row),
       ]);
       this.#showSelected(sample, known);
+      this.#classOf(sample);
       if (stay) this.position.row = row;
       else this.position.go(known.mean, row);
       const error = Number.isFinite(known.error) ? `, error ${fixed(known.error)}` : "";
@@ -121,6 +122,12 @@ class Explorer {
     } catch (error) {
       this.fail(error);
     }
+  }
+
+  /** A sample that is selected is decoded as what it is. */
+  #classOf({ label }) {
+    const name = this.info.conditions?.find((one) => String(one) === String(label));
+    if (name !== undefined) this.shown.decodedAs(name);
   }
 
   /** After an undo: the selection goes back too. */

@@ -125,7 +125,7 @@ class Paths {
   }
 
   async start() {
-    await this.panel.load();
+    this.panel.open();
     this.#activate(0);
     await Promise.all(
       this.ends.map((end, i) => end.choose(this.#kept(i) ?? this.#first(i), { quiet: true })),

@@ -56,9 +56,17 @@ export class ShownPanel {
 
   #classes(condition) {
     const options = this.info.conditions.map((name) => ({ id: String(name), name: String(name) }));
-    return choice("Class", options, String(condition), (id) =>
+    const field = choice("Class", options, String(condition), (id) =>
       this.actions.classOf(this.info.conditions.find((name) => String(name) === id)),
     );
+    this.classChoice = field.querySelector("select");
+    return field;
+  }
+
+  /** Choose the class that positions are decoded as. */
+  decodedAs(name) {
+    this.classChoice.value = String(name);
+    this.actions.classOf(name);
   }
 
   #pictures() {
