@@ -17,11 +17,11 @@ from isthmus.core import named_parts
 from isthmus.errors import DataError, IsthmusWarning, ParameterError
 from isthmus.likelihoods import Likelihood
 from isthmus.networks import Conv
-from isthmus.studio.choices import describe_source, look_ahead
-from isthmus.studio.fields import Field, option_words, plain, same
-from isthmus.studio.filling import build, faults
-from isthmus.studio.forms import make_form
-from isthmus.studio.job import command
+from isthmus.studio.fits.choices import describe_source, look_ahead
+from isthmus.studio.fits.fields import Field, option_words, plain, same
+from isthmus.studio.fits.filling import build, faults
+from isthmus.studio.fits.forms import make_form
+from isthmus.studio.fits.job import command
 
 MODELS = list(isthmus.models())
 
@@ -44,7 +44,7 @@ def test_every_default_can_be_typed_and_is_that_of_the_class(name, monkeypatch):
     form, cls = make_form(name), known_model(name)
     spelt = {own.name: plain(own.default) for own in form.fields}
     # As if all were different from the defaults, so that the command line says every one of them.
-    monkeypatch.setattr("isthmus.studio.forms.same", lambda one, other: False)
+    monkeypatch.setattr("isthmus.studio.fits.forms.same", lambda one, other: False)
     grey = spelt.pop("grey")
     words = form.words(spelt)
     assert grey is False

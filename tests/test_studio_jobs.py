@@ -28,15 +28,15 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from starlette.testclient import TestClient
 
-from isthmus.studio import worker
 from isthmus.studio.app import create_app
-from isthmus.studio.filling import build
-from isthmus.studio.forms import make_form
+from isthmus.studio.fits import worker
+from isthmus.studio.fits.filling import build
+from isthmus.studio.fits.forms import make_form
+from isthmus.studio.fits.jobs import Jobs
+from isthmus.studio.fits.sources import Descriptions, free_name, known_sources, new_folder
 from isthmus.studio.frames import unpack
-from isthmus.studio.jobs import Jobs
 from isthmus.studio.refusal import Refusal
 from isthmus.studio.settings import Settings
-from isthmus.studio.sources import Descriptions, free_name, known_sources, new_folder
 
 QUICK = {"max_epochs": 3, "latent_dim": 2, "random_state": 0, "report": False, "trainer.compile": False}
 
@@ -355,7 +355,7 @@ def test_a_process_that_breaks_takes_nothing_with_it(folder, program, sentence):
 
 
 def test_a_fit_that_does_not_stop_is_ended_with_the_server(folder, monkeypatch):
-    monkeypatch.setattr("isthmus.studio.jobs._GRACE", 0.3)
+    monkeypatch.setattr("isthmus.studio.fits.jobs._GRACE", 0.3)
     program = """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Path(spec["folder"] + ".pid").write_text(str(os.getpid()))
@@ -371,7 +371,7 @@ def test_a_fit_that_does_not_stop_is_ended_with_the_server(folder, monkeypatch):
 
 
 def test_only_so_many_fits_are_remembered(folder, monkeypatch):
-    monkeypatch.setattr("isthmus.studio.jobs._MOST_KEPT", 2)
+    monkeypatch.setattr("isthmus.studio.fits.jobs._MOST_KEPT", 2)
     with studio(folder, "say(event='end', state='done', saved=False)") as client:
         for name in ("one", "two", "three", "four"):
             until(client, order(client, name).json()["id"], is_over)
@@ -490,7 +490,7 @@ def test_data_are_read_once_until_they_change(data, tmp_path, monkeypatch):
         read.append(config.data)
         return len(read)
 
-    monkeypatch.setattr("isthmus.studio.choices.describe_source", describe)
+    monkeypatch.setattr("isthmus.studio.fits.choices.describe_source", describe)
 
     async def ask(*values):
         known = Descriptions()
@@ -504,8 +504,8 @@ def test_data_are_read_once_until_they_change(data, tmp_path, monkeypatch):
 
 
 def test_data_that_take_long_are_told_later(data, monkeypatch):
-    monkeypatch.setattr("isthmus.studio.sources._PATIENCE", 0.01)
-    monkeypatch.setattr("isthmus.studio.choices.describe_source", lambda model, config: time.sleep(0.2) or "seen")
+    monkeypatch.setattr("isthmus.studio.fits.sources._PATIENCE", 0.01)
+    monkeypatch.setattr("isthmus.studio.fits.choices.describe_source", lambda model, config: time.sleep(0.2) or "seen")
 
     async def ask():
         known, config = Descriptions(), build(make_form("vae"), {}, data)[0]
@@ -544,7 +544,7 @@ def test_the_interrupt_reaches_a_worker_that_was_started_in_the_background(tmp_p
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "isthmus.studio.worker"],
+            [sys.executable, "-m", "isthmus.studio.fits.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -567,7 +567,7 @@ def test_data_beyond_the_memory_are_refused(data, monkeypatch):
     def describe(model, config):
         raise MemoryError
 
-    monkeypatch.setattr("isthmus.studio.choices.describe_source", describe)
+    monkeypatch.setattr("isthmus.studio.fits.choices.describe_source", describe)
 
     async def ask():
         await Descriptions().of("vae", build(make_form("vae"), {}, data)[0])

@@ -19,9 +19,9 @@ import isthmus
 from isthmus import VAE, DenoisingAutoencoder, SparseAutoencoder
 from isthmus.data import load
 from isthmus.runs import write_run
-from isthmus.studio import lab_chain, lab_place, lab_socket
 from isthmus.studio.app import create_app
 from isthmus.studio.frames import MEDIA_TYPE, pack, unpack
+from isthmus.studio.lab import chain, place, socket
 from isthmus.studio.settings import Limits, Settings
 
 with warnings.catch_warnings():
@@ -80,7 +80,7 @@ def png(array):
 
 
 def test_the_routes_do_not_take_pytorch_along():
-    code = "import sys, isthmus.studio.lab_api; sys.exit('torch' in sys.modules)"
+    code = "import sys, isthmus.studio.lab.api; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -135,11 +135,11 @@ def test_places_count_the_less_unusual(client, folder):
 
 
 def test_words_never_round_up_to_all():
-    assert lab_place.sentence(0.9996, 5000) == "more unusual than 99.9 % of the training samples"
-    assert lab_place.sentence(0.0001, 50000) == "more unusual than 0.1 % of the training samples"
-    assert lab_place.sentence(0.992, 1000) == "more unusual than 99.2 % of the training samples"
-    assert lab_place.place(1.0, np.full(3, np.nan), "high", "samples") is None
-    assert lab_place.place(1.0, np.ones(3), "high", "samples")["share"] == 0
+    assert place.sentence(0.9996, 5000) == "more unusual than 99.9 % of the training samples"
+    assert place.sentence(0.0001, 50000) == "more unusual than 0.1 % of the training samples"
+    assert place.sentence(0.992, 1000) == "more unusual than 99.2 % of the training samples"
+    assert place.place(1.0, np.full(3, np.nan), "high", "samples") is None
+    assert place.place(1.0, np.ones(3), "high", "samples")["share"] == 0
 
 
 def test_a_sample_without_a_score_is_still_reconstructed(client):
@@ -321,7 +321,7 @@ def test_the_verdict_is_that_of_the_second_half(client, folder):
 
 def told(trace):
     """What is said of chains that have this trace (steps, statistics, chains)."""
-    chains = object.__new__(lab_chain.WalkingChains)
+    chains = object.__new__(chain.WalkingChains)
     chains.names, chains._trace, chains.n_steps, chains.start = ["height"], [trace], len(trace), "noise"
     chains.state, chains._est = np.zeros((8, 3)), SimpleNamespace(references_={})
     return chains.judge()
@@ -376,7 +376,7 @@ def test_models_without_a_chain_say_so(client):
 
 
 def test_only_so_many_pages_walk_at_once(client, monkeypatch):
-    monkeypatch.setattr(lab_socket, "MOST_OPEN", 1)
+    monkeypatch.setattr(socket, "MOST_OPEN", 1)
     with Chain(client, "denoising") as first, Chain(client, "denoising") as second:
         assert "error" not in first.ask({"id": 1, "op": "start", "chains": 2})[0]
         assert second.ask({"id": 1, "op": "start", "chains": 2})[0]["status"] == 429

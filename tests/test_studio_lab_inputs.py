@@ -11,8 +11,8 @@ from PIL import Image
 
 from isthmus.data.info import describe_data
 from isthmus.errors import IsthmusError
-from isthmus.studio.lab_files import MOST_BYTES, read_file
-from isthmus.studio.lab_inputs import Options, background_note, bring, of_values
+from isthmus.studio.lab.files import MOST_BYTES, read_file
+from isthmus.studio.lab.inputs import Options, background_note, bring, of_values
 
 GREY = describe_data(np.random.default_rng(0).integers(0, 256, (20, 8, 6), dtype=np.uint8))
 COLOUR = describe_data(np.random.default_rng(0).random((20, 8, 8, 3)).astype(np.float32))

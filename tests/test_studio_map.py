@@ -14,9 +14,9 @@ from studio_server import LABELS, PICTURES, labelled_data, make_run, serve
 from websockets.sync.client import connect
 
 from isthmus import RAE, VAE, Autoencoder, load
-from isthmus.studio.contours import MASSES, curves, ellipses
 from isthmus.studio.frames import unpack
-from isthmus.studio.map_frame import map_frame
+from isthmus.studio.map.contours import MASSES, curves, ellipses
+from isthmus.studio.map.frame import map_frame
 from isthmus.studio.opened import OpenedRun
 from isthmus.studio.settings import Limits
 from isthmus.studio.work import Work

@@ -13,7 +13,7 @@ from isthmus.data import Samples
 from isthmus.networks import UNet
 from isthmus.studio.frames import unpack
 from isthmus.studio.library import RunSummary
-from isthmus.studio.map_frame import map_frame
+from isthmus.studio.map.frame import map_frame
 from isthmus.studio.opened import OpenedRun
 from isthmus.studio.positions import position
 from isthmus.studio.run_info import run_info

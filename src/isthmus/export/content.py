@@ -10,10 +10,10 @@ import numpy as np
 
 from isthmus.explore.axes import prior_moments
 from isthmus.export.sheets import lay_out
-from isthmus.studio.contours import contours
 from isthmus.studio.frames import pack
-from isthmus.studio.map_axes import MapAxis, axes_of, choose, plane_of
-from isthmus.studio.map_colours import COLUMNS, choices, colour_of, usual
+from isthmus.studio.map.axes import MapAxis, axes_of, choose, plane_of
+from isthmus.studio.map.colours import COLUMNS, choices, colour_of, usual
+from isthmus.studio.map.contours import contours
 from isthmus.studio.run_info import run_info
 from isthmus.studio.shown import shown
 

@@ -30,8 +30,8 @@ ROUTERS = (
     "isthmus.studio.paths_api:router",
     "isthmus.studio.live:router",
     "isthmus.studio.model_api:router",
-    "isthmus.studio.train_api:router",
-    "isthmus.studio.lab_api:router",
+    "isthmus.studio.fits.api:router",
+    "isthmus.studio.lab.api:router",
 )
 """Where the routes are, "module:attribute", in the order in which they are listed."""
 

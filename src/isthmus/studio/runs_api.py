@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from isthmus.studio.asking import asked
 from isthmus.studio.context import Studio, studio_of
 from isthmus.studio.frames import MEDIA_TYPE, pack
-from isthmus.studio.map_colours import COLUMNS, usual
-from isthmus.studio.map_frame import map_frame
+from isthmus.studio.map.colours import COLUMNS, usual
+from isthmus.studio.map.frame import map_frame
 from isthmus.studio.opened import OpenedRun
 from isthmus.studio.refusal import Refusal
 from isthmus.studio.run_info import run_info

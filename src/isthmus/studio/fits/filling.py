@@ -9,7 +9,7 @@ from typing import Any
 from isthmus.commands.fit import fit_parser, known_model, make_model, parse_model_options
 from isthmus.commands.parsing import Parser
 from isthmus.errors import IsthmusError, ParameterError
-from isthmus.studio.forms import Form
+from isthmus.studio.fits.forms import Form
 
 
 def build(form: Form, values: Mapping[str, Any], data: str = "digits") -> tuple[Any, list[str]]:

@@ -11,7 +11,7 @@ import numpy as np
 from isthmus.data.pictures import quiet, to_array
 from isthmus.errors import DataError, ParameterError
 from isthmus.models.inputs import known_dtype
-from isthmus.studio.lab_files import Found, Row, numbers_of
+from isthmus.studio.lab.files import Found, Row, numbers_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image

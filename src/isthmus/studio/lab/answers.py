@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from isthmus.studio import lab_chain, lab_features, lab_moments, lab_noise, lab_try
-from isthmus.studio.lab_bodies import brought, packed
-from isthmus.studio.lab_inputs import Fit, Options
+from isthmus.studio.lab import chain, features, moments, noise, results
+from isthmus.studio.lab.bodies import brought, packed
+from isthmus.studio.lab.inputs import Fit, Options
 from isthmus.studio.shown import shown
 
 if TYPE_CHECKING:
@@ -19,19 +19,19 @@ def about(run: OpenedRun) -> dict[str, Any]:
     """What can be tried with a model."""
     info = run.info
     low, high = info.display_range
-    noise = {"kinds": lab_noise.kinds_for(run), "remark": lab_noise.remark(run.est)}
+    noises = {"kinds": noise.kinds_for(run), "remark": noise.remark(run.est)}
     return {
         "kind": "picture" if info.is_picture else "row",
         "shape": list(info.shape),
         "low": low,
         "high": high,
-        "features": lab_try.names_of(run),
-        "columns": lab_moments.columns(run),
+        "features": results.names_of(run),
+        "columns": moments.columns(run),
         "n_rows": 0 if run.given is None else len(run.given.rows),
         "data_problem": run.data_problem,
-        "noise": noise if lab_noise.restores(run.est) else None,
-        "chain": lab_chain.limits_for(run),
-        "sparse": lab_features.is_sparse(run.est),
+        "noise": noises if noise.restores(run.est) else None,
+        "chain": chain.limits_for(run),
+        "sparse": features.is_sparse(run.est),
     }
 
 
@@ -41,7 +41,7 @@ def reconstruction(
     """A frame with a sample, its reconstruction, their difference, and its error and score."""
     options = Options(cast(Fit, fit), invert, index)
     taken, header = brought(run, body, media, name=name, options=options, pixels=pixels)
-    found, arrays = lab_try.look_at(run, taken.sample)
+    found, arrays = results.look_at(run, taken.sample)
     both = np.stack([taken.sample.astype(np.float64), arrays["reconstruction"].astype(np.float64)])
     arrays |= {"difference": _without_colour(arrays["difference"], 2), "shown": shown(both, run.info)}
     return packed({**header, "notes": taken.notes, "of": taken.of, **found}, sample=taken.sample, **arrays)
@@ -50,22 +50,22 @@ def reconstruction(
 def with_noise(run: OpenedRun, body: bytes, media: str, pixels: int, kind: str, strength: float, seed: int) -> bytes:
     """A frame with a sample, a noisy copy of it, and what the model makes of that."""
     clean = brought(run, body, media, pixels=pixels)[0].sample
-    noisy = lab_noise.corrupt(run, clean, kind, strength, seed)
-    restored = lab_noise.denoise(run, noisy)
+    noisy = noise.corrupt(run, clean, kind, strength, seed)
+    restored = noise.denoise(run, noisy)
     samples = np.stack([sample.astype(np.float64) for sample in (clean, noisy, restored)])
-    header = lab_noise.compare(run, samples[0], samples[1], samples[2])
+    header = noise.compare(run, samples[0], samples[1], samples[2])
     return packed(header, samples=samples, shown=shown(samples, run.info))
 
 
 def needs_codes(run: OpenedRun) -> bool:
-    """Whether `features` has use for the codes of the data."""
-    return lab_features.is_sparse(run.est) and run.given is not None
+    """Whether `top_features` has use for the codes of the data."""
+    return features.is_sparse(run.est) and run.given is not None
 
 
-def features(run: OpenedRun, body: bytes, media: str, pixels: int, codes: np.ndarray | None) -> bytes:
-    """A frame with the strongest features of a sample; ``codes`` as `lab_features.top_features` wants them."""
+def top_features(run: OpenedRun, body: bytes, media: str, pixels: int, codes: np.ndarray | None) -> bytes:
+    """A frame with the strongest features of a sample; ``codes`` as `features.top_features` wants them."""
     sample = brought(run, body, media, pixels=pixels)[0].sample
-    header, arrays = lab_features.top_features(run, sample, codes)
+    header, arrays = features.top_features(run, sample, codes)
     return packed(header, parts=_without_colour(arrays["parts"], 3))
 
 

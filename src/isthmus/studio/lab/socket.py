@@ -16,7 +16,7 @@ from isthmus.studio.shown import shown
 if TYPE_CHECKING:
     from isthmus.data.info import DataInfo
     from isthmus.studio.context import Studio
-    from isthmus.studio.lab_chain import WalkingChains
+    from isthmus.studio.lab.chain import WalkingChains
     from isthmus.studio.opened import OpenedRun
 
 MOST_OPEN = 16
@@ -72,8 +72,8 @@ class Walk:
     def _do(
         self, run: OpenedRun, request: dict[str, Any], arrays: dict[str, np.ndarray]
     ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        from isthmus.studio.lab_bodies import sample_of_frame
-        from isthmus.studio.lab_chain import WalkingChains
+        from isthmus.studio.lab.bodies import sample_of_frame
+        from isthmus.studio.lab.chain import WalkingChains
 
         op = request.get("op")
         if op == "start":

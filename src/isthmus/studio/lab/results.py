@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isthmus.errors import IsthmusError
-from isthmus.studio.lab_moments import spread
+from isthmus.studio.lab.moments import spread
 from isthmus.studio.refusal import scrubbed
 
 if TYPE_CHECKING:

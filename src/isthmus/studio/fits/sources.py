@@ -14,7 +14,7 @@ from isthmus.files import PARAMS, read_json
 from isthmus.studio.refusal import Refusal
 
 if TYPE_CHECKING:
-    from isthmus.studio.choices import Described
+    from isthmus.studio.fits.choices import Described
     from isthmus.studio.library import Library
 
 _KEPT, _AT_ONCE, _MOST_WAITING = 16, 2, 8
@@ -43,7 +43,7 @@ class Descriptions:
         Refusal
             With 503, if too many data are being read.
         """
-        from isthmus.studio.choices import describe_source
+        from isthmus.studio.fits.choices import describe_source
 
         key = _key(config)
         if key in self._kept:

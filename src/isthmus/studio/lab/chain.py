@@ -10,7 +10,7 @@ import numpy as np
 from isthmus.corruptions import CustomCorruption
 from isthmus.errors import MissingExtraError, ParameterError
 from isthmus.evaluate.convergence import FEWEST_CHAINS, FEWEST_DRAWS, LEAST_ESS, MOST_RHAT, Verdict, compare, judge
-from isthmus.studio.lab_noise import trained_with
+from isthmus.studio.lab.noise import trained_with
 
 if TYPE_CHECKING:
     from isthmus.explore.chains import Chains

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isthmus.explore.axes import prior_moments
-from isthmus.studio.map_axes import MapAxis
+from isthmus.studio.map.axes import MapAxis
 
 if TYPE_CHECKING:
     from isthmus.studio.opened import OpenedRun

@@ -9,10 +9,10 @@ import numpy as np
 from isthmus.errors import DataError
 from isthmus.studio.asking import parse_object
 from isthmus.studio.frames import DTYPES, MEDIA_TYPE, pack, unpack
-from isthmus.studio.lab_files import read_file
-from isthmus.studio.lab_inputs import Brought, Options, background_note, bring, check_finite, of_values
-from isthmus.studio.lab_moments import rows_of
-from isthmus.studio.lab_try import fitted_names
+from isthmus.studio.lab.files import read_file
+from isthmus.studio.lab.inputs import Brought, Options, background_note, bring, check_finite, of_values
+from isthmus.studio.lab.moments import rows_of
+from isthmus.studio.lab.results import fitted_names
 
 if TYPE_CHECKING:
     from isthmus.data.info import DataInfo

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from isthmus.studio.map_axes import axes_of
+from isthmus.studio.map.axes import axes_of
 from isthmus.studio.refusal import Refusal, one_sentence
 
 if TYPE_CHECKING:

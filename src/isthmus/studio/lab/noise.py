@@ -28,8 +28,8 @@ from isthmus.corruptions import (
 )
 from isthmus.errors import ParameterError
 from isthmus.evaluate.pictures import psnr
-from isthmus.studio.lab_moments import moments_of, rows_of
-from isthmus.studio.lab_try import reconstruct, squared_errors
+from isthmus.studio.lab.moments import moments_of, rows_of
+from isthmus.studio.lab.results import reconstruct, squared_errors
 from isthmus.training.runtime import random_numbers
 
 if TYPE_CHECKING:

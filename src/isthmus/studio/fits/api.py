@@ -18,11 +18,11 @@ from starlette.websockets import WebSocketDisconnect
 from isthmus.errors import IsthmusError
 from isthmus.studio.asking import asked
 from isthmus.studio.context import Studio, studio_of
-from isthmus.studio.job import command
-from isthmus.studio.jobs import Jobs
+from isthmus.studio.fits.job import command
+from isthmus.studio.fits.jobs import Jobs
+from isthmus.studio.fits.sources import Descriptions, free_name, known_sources, new_folder, run_root
 from isthmus.studio.refusal import Refusal, one_sentence, told
 from isthmus.studio.settings import is_loopback
-from isthmus.studio.sources import Descriptions, free_name, known_sources, new_folder, run_root
 
 
 @asynccontextmanager
@@ -55,7 +55,7 @@ TheDescriptions = Annotated[Descriptions, Depends(_descriptions_of)]
 
 def _plain(value: Any) -> Any:
     """A value of an option as it is, if it is one that an option can have."""
-    from isthmus.studio.fields import MOST_ITEMS
+    from isthmus.studio.fits.fields import MOST_ITEMS
 
     items = value if isinstance(value, list) else [value]
     if len(items) > MOST_ITEMS or not all(_is_plain(item) for item in items):
@@ -261,7 +261,7 @@ def _models() -> list[dict[str, str]]:
 
 def _form(model: str) -> dict[str, Any]:
     from isthmus.errors import ParameterError
-    from isthmus.studio.forms import make_form
+    from isthmus.studio.fits.forms import make_form
 
     try:
         return make_form(model).record()
@@ -270,8 +270,8 @@ def _form(model: str) -> dict[str, Any]:
 
 
 def _checked(model: str, wishes: Wishes, out: str) -> dict[str, Any]:
-    from isthmus.studio.filling import build, faults
-    from isthmus.studio.forms import make_form
+    from isthmus.studio.fits.filling import build, faults
+    from isthmus.studio.fits.forms import make_form
 
     own, data = make_form(model), wishes.data or "digits"
     result, errors, problem = faults(wishes.values, lambda values: build(own, values, data))
@@ -281,9 +281,9 @@ def _checked(model: str, wishes: Wishes, out: str) -> dict[str, Any]:
 
 
 def _foreseen(model: str, wishes: Wishes, errors: dict[str, str], seen: Any) -> tuple[Any, dict[str, str], str | None]:
-    from isthmus.studio.choices import look_ahead
-    from isthmus.studio.filling import build, faults
-    from isthmus.studio.forms import make_form
+    from isthmus.studio.fits.choices import look_ahead
+    from isthmus.studio.fits.filling import build, faults
+    from isthmus.studio.fits.forms import make_form
 
     own = make_form(model)
     sound = {
@@ -295,8 +295,8 @@ def _foreseen(model: str, wishes: Wishes, errors: dict[str, str], seen: Any) -> 
 
 
 def _args(order: Order) -> list[str]:
-    from isthmus.studio.filling import build, faults
-    from isthmus.studio.forms import make_form
+    from isthmus.studio.fits.filling import build, faults
+    from isthmus.studio.fits.forms import make_form
 
     own = make_form(order.model)
     result, errors, problem = faults(order.values, lambda values: build(own, values, order.data))

@@ -16,7 +16,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response, WebSocket, Web
 from isthmus.studio.asking import body_of, media_type
 from isthmus.studio.context import Studio, studio_of
 from isthmus.studio.frames import MEDIA_TYPE
-from isthmus.studio.lab_socket import Walk
+from isthmus.studio.lab.socket import Walk
 
 router = APIRouter(prefix="/api/lab", tags=["lab"])
 
@@ -73,7 +73,7 @@ async def place(run: str, studio: TheStudio, mse: Number, score: Number | None =
     ``edges`` and ``counts``; they are null where the data are not at hand, or the model has no score.
     """
     opened = await studio.open(run)
-    lab_place = await studio.work.run(import_module, "isthmus.studio.lab_place")
+    lab_place = await studio.work.run(import_module, "isthmus.studio.lab.place")
     known = await lab_place.known_of(opened, studio.work)
     what = "training samples" if studio.settings.data is None else "samples of the data"
     errors = None if known is None else lab_place.place(mse, known.errors, "high", what)
@@ -112,7 +112,7 @@ async def features(run: str, request: Request, studio: TheStudio) -> Response:
     opened = await studio.open(run)
     wanted = await studio.work.run(_answer, "needs_codes", opened)
     codes = await opened.columns.get("place", studio.work) if wanted else None
-    return _frame(await studio.work.run(_answer, "features", opened, *sent, codes))
+    return _frame(await studio.work.run(_answer, "top_features", opened, *sent, codes))
 
 
 @router.websocket("/chain/{run:path}")
@@ -139,8 +139,8 @@ async def chain(socket: WebSocket, run: str) -> None:
 
 
 def _answer(name: str, *args: Any) -> Any:
-    """What a function of `isthmus.studio.lab_answers` returns."""
-    return getattr(import_module("isthmus.studio.lab_answers"), name)(*args)
+    """What a function of `isthmus.studio.lab.answers` returns."""
+    return getattr(import_module("isthmus.studio.lab.answers"), name)(*args)
 
 
 async def _sent(request: Request, studio: Studio) -> tuple[bytes, str, int]:

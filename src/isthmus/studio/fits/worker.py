@@ -1,4 +1,4 @@
-"""A fit in a process of its own: ``python -m isthmus.studio.worker``.
+"""A fit in a process of its own: ``python -m isthmus.studio.fits.worker``.
 
 What to fit comes as one line of JSON on the standard input; what happens goes out as lines of JSON. Ctrl-C ends it as
 it ends ``isthmus fit``, with the best model so far saved; so does the end of whoever reads the lines.

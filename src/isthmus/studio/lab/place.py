@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from isthmus.errors import IsthmusError
-from isthmus.studio.lab_try import reconstruct, squared_errors
+from isthmus.studio.lab.results import reconstruct, squared_errors
 
 if TYPE_CHECKING:
     from isthmus.studio.opened import OpenedRun

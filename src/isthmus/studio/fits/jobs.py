@@ -13,12 +13,12 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from isthmus.studio.job import ENDED, Job
+from isthmus.studio.fits.job import ENDED, Job
 from isthmus.studio.refusal import Refusal, one_sentence
 
 _log = logging.getLogger("uvicorn.error")
 
-WORKER = (sys.executable, "-m", "isthmus.studio.worker")
+WORKER = (sys.executable, "-m", "isthmus.studio.fits.worker")
 _AT_ONCE, _MOST_WAITING, _MOST_KEPT = 1, 8, 40
 # A line holds a few small pictures at most.
 _LONGEST_LINE = 64 << 20

@@ -24,7 +24,7 @@ from isthmus.core import Part, named_parts
 from isthmus.errors import ParameterError
 from isthmus.models.auto import NETWORKS
 from isthmus.networks import Network
-from isthmus.studio.fields import Field, option_words, same
+from isthmus.studio.fits.fields import Field, option_words, same
 from isthmus.training import Trainer
 
 _DATA = ("target", "resize", "grey", "label", "columns", "image_shape")

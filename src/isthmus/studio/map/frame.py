@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isthmus.studio.contours import contours
 from isthmus.studio.frames import pack
-from isthmus.studio.map_axes import axes_of, choose, plane_of
-from isthmus.studio.map_colours import choices, colour_of
+from isthmus.studio.map.axes import axes_of, choose, plane_of
+from isthmus.studio.map.colours import choices, colour_of
+from isthmus.studio.map.contours import contours
 
 if TYPE_CHECKING:
     from isthmus.studio.opened import OpenedRun
