@@ -115,7 +115,7 @@ def main() -> None:
                 browser = playwright.chromium.launch(executable_path=chromium(), args=arguments)
                 page = browser.new_page(viewport={"width": 1440, "height": 900})
                 sliders(page, url, name, options.moves)
-                points(page, url, name, options.seconds)
+                points(page, url, name, options.points, options.seconds)
                 browser.close()
     print(f"\n{environment()}")
 
@@ -171,9 +171,12 @@ def sliders(page: Page, url: str, browser: str, n: int) -> None:
         report(f"slider to picture, {name}", browser, times, f"{rate:.0f} pictures/s")
 
 
-def points(page: Page, url: str, browser: str, seconds: float) -> None:
+def points(page: Page, url: str, browser: str, n_points: int, seconds: float) -> None:
     explore(page, url, "points")
     stage = page.locator(".map-stage")
+    # The map grows while samples are encoded.
+    while int(stage.get_attribute("data-points") or 0) < n_points:
+        time.sleep(0.1)
     painter, n = stage.get_attribute("data-painter"), int(stage.get_attribute("data-points") or 0)
     page.evaluate(COUNT)
     for name, move in (("panned", pan), ("zoomed", lambda page, s: page.evaluate(WHEEL, s))):
