@@ -20,22 +20,18 @@ pytest.importorskip("uvicorn")
 sync_api = pytest.importorskip("playwright.sync_api")
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-LONGEST = 10_000
+LONGEST = 30_000
 """Milliseconds that a page may take for anything."""
 
 
 @contextmanager
 def serve(*paths: Path, **settings) -> Iterator[str]:
     """A studio in a thread of its own, on a free port; gives its address."""
-    import uvicorn
-
-    from isthmus.studio.app import create_app
+    from isthmus.studio.server import make_server
     from isthmus.studio.settings import Settings
 
     listener = socket.create_server(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
-    app = create_app(Settings(paths, port=port, **settings))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+    server = make_server(Settings(paths, port=listener.getsockname()[1], **settings))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
