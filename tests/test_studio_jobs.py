@@ -91,7 +91,7 @@ def order(client, name="new", model="vae", data="digits", **values):
     return client.post("/api/fits", json={"model": model, "data": data, "name": name, "values": values})
 
 
-def until(client, number, reached, seconds=30.0):
+def until(client, number, reached, seconds=120.0):
     """The record of a fit, once it has come so far."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -31,7 +31,8 @@ def serve(*paths: Path, **settings) -> Iterator[str]:
     from isthmus.studio.settings import Settings
 
     listener = socket.create_server(("127.0.0.1", 0))
-    server = make_server(Settings(paths, port=listener.getsockname()[1], **settings))
+    port = listener.getsockname()[1]
+    server = make_server(Settings(paths, port=port, **settings))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
@@ -60,7 +61,7 @@ def fit_run(folder: Path, data: str, *, smile: bool = False, label: str | None =
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of runs: faces with a smile, digits twice, a table, one without its data, and one that is damaged."""
     folder = tmp_path_factory.mktemp("runs")
@@ -84,14 +85,14 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def studio(runs: Path) -> Iterator[str]:
     """Address of a studio that serves `runs`."""
     with serve(runs) as url:
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[sync_api.Browser]:
     """Chromium, or a reason to skip."""
     if CHROMIUM is None:

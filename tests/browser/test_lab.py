@@ -6,8 +6,9 @@ import io
 
 import numpy as np
 import pytest
-from conftest import serve
 from PIL import Image
+
+from browser.conftest import serve
 
 
 @pytest.fixture(scope="module")

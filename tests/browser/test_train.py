@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import serve
+
+from browser.conftest import serve
 
 pytest.importorskip("playwright.sync_api")
 

@@ -5,10 +5,16 @@
 
 import { unpack } from "isthmus/frame.js";
 
+const LOST = "The connection to the studio's server is lost; is it still running?";
+
 export class Live {
-  /** @param {string} path on this server */
-  constructor(path) {
+  /**
+   * @param {string} path on this server
+   * @param {string} [lost] what to say when the connection breaks
+   */
+  constructor(path, lost = LOST) {
     this.path = path;
+    this.lost = lost;
     this.socket = null;
     this.opened = null;
     this.last = 0;
@@ -20,12 +26,20 @@ export class Live {
    * @param {Object} fields
    * @returns {Promise<{header: Object, arrays: Object}>}
    */
-  async request(op, fields) {
+  request(op, fields) {
+    return this.ask((id) => JSON.stringify({ id, op, ...fields }));
+  }
+
+  /**
+   * @param {(id: number) => string|ArrayBuffer} message what to send, with the question's number in it
+   * @returns {Promise<{header: Object, arrays: Object}>}
+   */
+  async ask(message) {
     const socket = await this.#open();
     const id = ++this.last;
     return new Promise((resolve, reject) => {
       this.asked.set(id, { resolve, reject });
-      socket.send(JSON.stringify({ id, op, ...fields }));
+      socket.send(message(id));
     });
   }
 
@@ -44,7 +58,7 @@ export class Live {
       socket.onopen = () => resolve(socket);
       socket.onclose = () => {
         this.opened = null;
-        const lost = new Error("The connection to the studio's server is lost; is it still running?");
+        const lost = new Error(this.lost);
         reject(lost);
         for (const { reject: fail } of this.asked.values()) fail(lost);
         this.asked.clear();

@@ -1,9 +1,10 @@
 /** What the lab asks of the server: own samples, noise, features and chains. Samples travel with every question. */
 
 import { ask, askFrame } from "isthmus/server.js";
-import { unpack } from "isthmus/frame.js";
+import { Live } from "isthmus/live.js";
 
 const FRAME = "application/x-isthmus-frame";
+const LOST = "The connection to the studio's server is lost, and the chains with it; start them anew.";
 
 /**
  * A frame to send: header and one array.
@@ -42,70 +43,27 @@ export function labServer(run) {
       (await ask(url("place", score === null ? { mse } : { mse, score }))).json(),
     noise: (sample, choices) => post("noise", choices, frameOf({}, sample), FRAME),
     features: (sample) => post("features", {}, frameOf({}, sample), FRAME),
-    chain: () => new ChainSocket(url("chain")),
+    chain: () => new Chains(url("chain")),
   };
 }
 
 /** Chains on the server, walked as often as they are asked to. */
-class ChainSocket {
+class Chains {
   constructor(path) {
-    this.path = path;
-    this.socket = null;
-    this.last = 0;
-    this.asked = new Map();
+    this.live = new Live(path, LOST);
   }
 
   /** @param {{from: string, chains: number, seed: number}} choices */
   start(choices, sample) {
-    const header = { op: "start", ...choices };
-    return this.#request((id) =>
-      sample ? frameOf({ id, ...header }, sample) : JSON.stringify({ id, ...header }),
-    );
+    if (!sample) return this.live.request("start", choices);
+    return this.live.ask((id) => frameOf({ id, op: "start", ...choices }, sample));
   }
 
   step(n, { judge = false, draws = false } = {}) {
-    return this.#request((id) => JSON.stringify({ id, op: "step", n, judge, draws }));
+    return this.live.request("step", { n, judge, draws });
   }
 
   close() {
-    this.socket?.close();
-  }
-
-  async #request(message) {
-    const socket = await this.#open();
-    const id = ++this.last;
-    return new Promise((resolve, reject) => {
-      this.asked.set(id, { resolve, reject });
-      socket.send(message(id));
-    });
-  }
-
-  #open() {
-    if (this.opened) return this.opened;
-    const url = new URL(this.path, location.href);
-    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    const socket = new WebSocket(url);
-    socket.binaryType = "arraybuffer";
-    this.socket = socket;
-    this.opened = new Promise((resolve, reject) => {
-      socket.onopen = () => resolve(socket);
-      socket.onclose = () => {
-        this.opened = null;
-        const lost = new Error(
-          "The connection to the studio's server is lost, and the chains with it; start them anew.",
-        );
-        reject(lost);
-        for (const { reject: fail } of this.asked.values()) fail(lost);
-        this.asked.clear();
-      };
-    });
-    socket.onmessage = ({ data }) => {
-      const frame = unpack(data);
-      const question = this.asked.get(frame.header.id);
-      this.asked.delete(frame.header.id);
-      if (frame.header.error) question?.reject(new Error(frame.header.error));
-      else question?.resolve(frame);
-    };
-    return this.opened;
+    this.live.close();
   }
 }
