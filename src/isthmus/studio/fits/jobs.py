@@ -24,6 +24,8 @@ _AT_ONCE, _MOST_WAITING, _MOST_KEPT = 1, 8, 40
 _LONGEST_LINE = 64 << 20
 # What a fit may take to save itself when the server ends.
 _GRACE = 20.0
+# What the system may take to end a process that is killed, on a machine that is busy.
+_KILLED = 20.0
 
 
 class Jobs:
@@ -139,7 +141,7 @@ class Jobs:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
         if tasks:
-            await asyncio.wait(tasks, timeout=_GRACE)
+            await asyncio.wait(tasks, timeout=_KILLED)
 
     def _check_room(self) -> None:
         if len(self._waiting()) >= self._most_waiting:
