@@ -22,8 +22,8 @@ LABELS = _digits.target[:150]
 
 
 @contextmanager
-def serve(*paths: Path, **settings: Any) -> Iterator[httpx.Client]:
-    """A client of a studio that serves these folders, on a free port."""
+def running(*paths: Path, **settings: Any) -> Iterator[str]:
+    """Address of a studio that serves these folders, on a free port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         server = make_server(Settings(paths, port=port, **settings))
@@ -33,11 +33,17 @@ def serve(*paths: Path, **settings: Any) -> Iterator[httpx.Client]:
             while not server.started:
                 assert thread.is_alive(), "the studio did not start"
                 time.sleep(0.005)
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-                yield client
+            yield f"http://127.0.0.1:{port}"
         finally:
             server.should_exit = True
             thread.join()
+
+
+@contextmanager
+def serve(*paths: Path, **settings: Any) -> Iterator[httpx.Client]:
+    """A client of such a studio."""
+    with running(*paths, **settings) as url, httpx.Client(base_url=url, timeout=60) as client:
+        yield client
 
 
 def labelled_data(folder: Path) -> str:

@@ -3,46 +3,22 @@
 from __future__ import annotations
 
 import shutil
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from studio_server import running
 
-pytest.importorskip("fastapi")
-pytest.importorskip("uvicorn")
 sync_api = pytest.importorskip("playwright.sync_api")
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 LONGEST = 30_000
 """Milliseconds that a page may take for anything."""
-
-
-@contextmanager
-def serve(*paths: Path, **settings) -> Iterator[str]:
-    """A studio in a thread of its own, on a free port; gives its address."""
-    from isthmus.studio.server import make_server
-    from isthmus.studio.settings import Settings
-
-    listener = socket.create_server(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
-    server = make_server(Settings(paths, port=port, **settings))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive(), "the studio did not start"
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 def fit_run(folder: Path, data: str, *, smile: bool = False, label: str | None = None, **parameters) -> Path:
@@ -88,7 +64,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="package")
 def studio(runs: Path) -> Iterator[str]:
     """Address of a studio that serves `runs`."""
-    with serve(runs) as url:
+    with running(runs) as url:
         yield url
 
 

@@ -7,8 +7,7 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
-
-from browser.conftest import serve
+from studio_server import running
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +30,7 @@ def lab(tmp_path_factory):
     for name, (model, data) in fits.items():
         path = str(folder / data)
         write_run(model.fit(path), folder / name, {"data": path, "options": {}})
-    with serve(folder) as url:
+    with running(folder) as url:
         yield url
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from browser.conftest import serve
+from studio_server import running
 
 pytest.importorskip("playwright.sync_api")
 
@@ -32,7 +31,7 @@ def place(tmp_path: Path):
     """A studio on an empty folder."""
     folder = tmp_path / "runs"
     folder.mkdir()
-    with serve(folder) as url:
+    with running(folder) as url:
         yield url, folder
 
 
