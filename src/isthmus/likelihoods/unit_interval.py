@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, ContinuousBernoulli, Distribution, Independent
+from torch.nn.functional import softplus
 
 from isthmus.errors import DataError
 from isthmus.likelihoods.base import Likelihood
@@ -16,6 +17,13 @@ from isthmus.networks.scaling import Scaling
 
 if TYPE_CHECKING:
     from isthmus.data.info import DataInfo
+
+
+class LogitBernoulli(Bernoulli):
+    """Bernoulli whose log-probability is x · logit − softplus(logit): half the time of PyTorch's cross-entropy."""
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return value * self.logits - softplus(self.logits)
 
 
 # Below this logit the closed forms cancel, and their series are exact to float32.
@@ -89,7 +97,7 @@ class _UnitInterval(Likelihood):
 class BernoulliLikelihood(_UnitInterval):
     """Cross-entropy: each value is 1 with probability sigmoid(g(z)). Greys in [0, 1] count as probabilities."""
 
-    family = Bernoulli
+    family = LogitBernoulli
     names: ClassVar = {"bernoulli": {}}
 
 

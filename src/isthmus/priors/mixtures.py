@@ -76,10 +76,12 @@ def log_prob_of_each(components: Distribution, value: Tensor) -> Tensor:
 def gaussian_log_prob_of_each(value: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """Log density of values (..., d) under K Gaussians with these means and deviations (K, d), of shape (..., K).
 
-    The squares are multiplied out, so that all pairs come from two matrix products, Σ z²/σ² and Σ z μ/σ². Their
-    difference loses digits where z is far from 0 by the scale of a component; float64 has them to lose.
+    The squares are multiplied out, so that all pairs come from one matrix product, Σ z²/σ² − 2 z μ/σ². It loses
+    digits where z is far from 0 by the scale of a component; float64 has them to lose.
     """
     z, mean, std = widened(value), widened(mean), widened(std)
     precision = std.reciprocal().square()
-    squares = z.square() @ precision.T - 2 * z @ (mean * precision).T + (mean.square() * precision).sum(-1)
-    return -0.5 * (squares + mean.shape[-1] * math.log(2 * math.pi)) - std.log().sum(-1)
+    constant = mean.square() * precision + math.log(2 * math.pi) + 2 * std.log()
+    factors = torch.cat([-0.5 * precision, mean * precision], -1)
+    powers = torch.cat([z.square(), z], -1).reshape(-1, 2 * z.shape[-1])
+    return torch.addmm(-0.5 * constant.sum(-1), powers, factors.T).reshape(*z.shape[:-1], len(factors))
