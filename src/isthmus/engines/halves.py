@@ -29,7 +29,7 @@ Function = Callable[[Tensor], Tensor]
 # rest in another way, with another rounding.
 BLOCK = 32
 # Of large samples there is too much else to do.
-_MOST_TO_REPEAT = 1 << 14
+MOST_TO_REPEAT = 1 << 14
 # A graph with its weights inside may have 2 GB.
 _MOST_BYTES = 1 << 30
 
@@ -98,7 +98,7 @@ def in_blocks(function: Function, n_values: int = 1) -> Function:
 
     def evenly(batch: Tensor) -> Tensor:
         missing = -len(batch) % BLOCK
-        if missing == 0 or max(n_values, batch[0].numel()) > _MOST_TO_REPEAT:
+        if missing == 0 or max(n_values, batch[0].numel()) > MOST_TO_REPEAT:
             return function(batch)
         return function(torch.cat([batch, batch[-1:].expand(missing, *batch.shape[1:])]))[: len(batch)]
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from isthmus.core import Composed
 from isthmus.data.streams import AnyRows, chunks
 from isthmus.engines.engine import Engine
-from isthmus.engines.halves import in_blocks
+from isthmus.engines.halves import BLOCK, MOST_TO_REPEAT, in_blocks
 from isthmus.evaluate.bounds import (
     common_noise,
     divergence,
@@ -98,7 +98,9 @@ def _in_slices(
 def batch_size(module: Composed, n_values: int, copies: int = 1) -> int:
     """How many samples of so many values to pass through a model at once."""
     most = _MOST_VALUES.get(device_of(module).type, _MOST_VALUES_ELSEWHERE)
-    return max(1, min(MOST_ROWS, most // (max(1, n_values) * module.likelihood.n_outputs * copies)))
+    size = max(1, min(MOST_ROWS, most // (max(1, n_values) * module.likelihood.n_outputs * copies)))
+    # What is filled up to whole blocks had better be made of rows.
+    return size if n_values > MOST_TO_REPEAT else max(BLOCK, size - size % BLOCK)
 
 
 def device_of(module: Composed) -> torch.device:
@@ -196,4 +198,4 @@ def weigh_rows(
 
         return in_blocks(weigh_block)(x)
 
-    return by_batch(module, rows, weigh, copies=min(n_draws, 64))
+    return by_batch(module, rows, weigh, copies=min(n_draws, 16))
