@@ -2,6 +2,8 @@
 
     python benchmarks/clustering.py
     python benchmarks/clustering.py --mnist train-images-idx3-ubyte.gz --rows 60000 --width 10 --seeds 10
+    python benchmarks/clustering.py --mnist train-images-idx3-ubyte.gz --rows 60000 --width 10 --seeds 10 \
+        --codes mixture --likelihood bernoulli --hidden 500 500 --batch_size 256 --epochs 10 --pretraining 10
 
 Accuracy after the best one-to-one matching, normalised mutual information, adjusted Rand index: medians over the seeds
 of training and of the starts, and the range of the accuracy. The classes have no part in finding the clusters, nor in
@@ -48,7 +50,8 @@ def whitened(codes: np.ndarray) -> np.ndarray:
 
 def found(X: np.ndarray, n: int, args: argparse.Namespace, seed: int) -> dict[tuple[str, str], Clustering]:
     """Clusterings by representation and method."""
-    options = {"max_epochs": args.epochs, "random_state": seed, "trainer": Trainer(batch_size=args.batch_size)}
+    trainer = Trainer(batch_size=args.batch_size, precision=args.precision)
+    options = {"max_epochs": args.epochs, "random_state": seed, "trainer": trainer, "likelihood": args.likelihood}
     options |= {"network": MLP(hidden=tuple(args.hidden)) if args.hidden else "auto"}
     pixels = X.reshape(len(X), -1).astype(np.float32)
     results = {}
@@ -65,6 +68,8 @@ def found(X: np.ndarray, n: int, args: argparse.Namespace, seed: int) -> dict[tu
             results[name, f"k-means, {how.__name__} codes"] = _of(how(codes), n, "kmeans", seed)
         results[name, "Gaussian mixture"] = model.cluster(X, n, method="gmm", random_state=seed)
     if "mixture" in args.codes:
+        if args.pretraining is not None:
+            options |= {"pretraining_epochs": args.pretraining}
         mixture = MixtureVAE(args.width, n_clusters=n, **options).fit(X)
         centers = mixture.cluster_centers_
         results["mixture VAE", "its own clusters"] = Clustering(mixture.labels_, centers, mixture.decoded_centers_)
@@ -86,12 +91,17 @@ def main() -> None:
     parser.add_argument(
         "--hidden", type=int, nargs="*", default=[], help="units, instead of the network that is chosen"
     )
+    parser.add_argument("--pretraining", type=int, help="epochs of the mixture VAE before its mixture")
+    parser.add_argument("--likelihood", default="auto", help="bernoulli: of values divided by the largest one")
+    parser.add_argument("--precision", default="auto")
     parser.add_argument("--codes", nargs="*", choices=CODES, default=list(CODES))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     args = parser.parse_args()
     samples = load(args.mnist or "digits")
     X, y = np.asarray(samples.X[: args.rows]), np.asarray(samples.y)[: args.rows]
+    if args.likelihood == "bernoulli":
+        X = (X / X.max()).astype(np.float32)
     n = len(np.unique(y))
     started = time.perf_counter()
     runs = []

@@ -7,7 +7,8 @@
 
 Every model has the same network, convolutional or with the hidden layers given, 10 latents, a Bernoulli (dSprites) or
 Gaussian likelihood, and the same number of epochs; medians over seeds, and their range. MIG in both common protocols:
-``mig_chen``, with the posterior as a distribution, over all rows, and ``mig_locatello``, with binned means. Scores are
+``mig_chen``, with the posterior as a distribution, over all rows, and ``mig_locatello``, with binned means. A second
+table has what the two best latents tell of each factor, whose difference is its part of ``mig_chen``. Scores are
 appended to ``--out``, and what is there already is not trained again.
 """
 
@@ -27,7 +28,7 @@ from isthmus import DIPVAE, VAE, BetaTCVAE, FactorVAE, Trainer
 from isthmus.data import load
 from isthmus.evaluate.disentanglement import score_codes
 from isthmus.evaluate.factors import read_factors
-from isthmus.evaluate.mig import mig_chen
+from isthmus.evaluate.mig import entropies, mig_chen, told_by_latents
 from isthmus.networks import MLP, Conv
 
 MODELS: dict[str, Any] = {
@@ -74,6 +75,8 @@ def train(args: argparse.Namespace) -> None:
     scores = score_codes(q.mean, factors, q.std, random_state=args.seed)
     known = read_factors(factors, len(X))
     scores["mig_chen"] = mig_chen(q.mean, q.std, known, args.seed)
+    shares = np.sort(told_by_latents(q.mean, q.std, known, args.seed) / entropies(known), axis=0)[:-3:-1]
+    scores["two_best"] = dict(zip(known.names, shares.T.round(3).tolist(), strict=True))
     record = {"data": Path(args.data).stem, "model": name, "seed": args.seed, **settings(args)}
     record |= {"train_seconds": seconds, "active": model.active_units_, "elbo": float(model.score(X[::20]))}
     record |= {"environment": environment(), "run_by": model.describe().splitlines()[-1], **scores}
@@ -86,9 +89,8 @@ def records(args: argparse.Namespace) -> list[dict[str, Any]]:
     path = Path(args.out)
     lines = path.read_text().splitlines() if path.exists() else []
     found = [json.loads(line) for line in lines]
-    return [
-        r for r in found if r["data"] == Path(args.data).stem and all(r.get(k) == v for k, v in settings(args).items())
-    ]
+    wanted = {"data": Path(args.data).stem, **settings(args)}
+    return [r for r in found if r["model"] in args.models and all(r.get(k) == v for k, v in wanted.items())]
 
 
 def settings(args: argparse.Namespace) -> dict[str, Any]:
@@ -144,6 +146,11 @@ def report(args: argparse.Namespace) -> None:
             cells.append(f"{np.median(values):.3f} ({values.min():.2f} to {values.max():.2f})")
         active, seconds = (np.median([r[key] for r in rows]) for key in ("active", "train_seconds"))
         print(f"| {name}, {len(rows)} seeds | {' | '.join(cells)} | {active:.0f} | {seconds:.0f} |")
+    factors = list(found[0]["two_best"]) if found else []
+    print(f"\n| model | seed | mig_chen | {' | '.join(factors)} |\n| --- |{' --- |' * (len(factors) + 2)}")
+    for r in sorted(found, key=lambda r: (args.models.index(r["model"]), r["seed"])):
+        told = (f"{first:.2f}, {second:.2f}" for first, second in r["two_best"].values())
+        print(f"| {r['model']} | {r['seed']} | {r['mig_chen']:.3f} | {' | '.join(told)} |")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from isthmus.evaluate.dci import dci
 from isthmus.evaluate.disentanglement import disentanglement, score_codes
 from isthmus.evaluate.factor_scores import beta_vae_score, factor_vae_score
 from isthmus.evaluate.factors import read_factors
-from isthmus.evaluate.mig import in_bins, mig_chen, mig_locatello
+from isthmus.evaluate.mig import in_bins, mig_chen, mig_locatello, told_by_latents
 from isthmus.evaluate.sap import sap
 
 # A full grid of four factors of five values, as codes: themselves, mixed so that no latent favours a factor, and noise.
@@ -101,6 +101,7 @@ def test_information_of_a_noisy_latent_is_that_of_its_channel():
     information = entropy - 0.5 * np.log(2 * np.pi * np.e * s**2)
     found = mig_chen(mean, std, factors)
     assert found == pytest.approx(information / np.log(2), abs=0.05)
+    assert told_by_latents(mean, std, factors) == pytest.approx(np.eye(2) * information, abs=0.05)
 
 
 def test_a_wide_posterior_loses_the_gap_of_chen_but_not_that_of_the_means():

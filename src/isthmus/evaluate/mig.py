@@ -39,6 +39,21 @@ def mig_chen(mean: np.ndarray, std: np.ndarray, factors: Factors, random_state: 
     A posterior much narrower than the gaps between the rows' codes tells which row it is, and with it every factor:
     then all latents know everything, and there is no gap. It takes enough rows for q(zⱼ) to be smooth.
     """
+    return _gap(told_by_latents(mean, std, factors, random_state), entropies(factors))
+
+
+def told_by_latents(mean: np.ndarray, std: np.ndarray, factors: Factors, random_state: int = 0) -> np.ndarray:
+    """I(zⱼ; vₖ) of every latent and every factor, as in `mig_chen`, in nats.
+
+    Parameters
+    ----------
+    mean, std, factors, random_state
+        As in `mig_chen`.
+
+    Returns
+    -------
+    information : ndarray of shape (latent_dim, n_factors), float64
+    """
     mean_, std_ = (torch.from_numpy(np.asarray(a, dtype=np.float64)) for a in (mean, std))
     generator = np.random.RandomState(random_state)
     rows = generator.permutation(len(mean))[:_DRAWS]
@@ -51,7 +66,7 @@ def mig_chen(mean: np.ndarray, std: np.ndarray, factors: Factors, random_state: 
             same, drawn = np.flatnonzero(column == value), np.flatnonzero(column[rows] == value)
             total += _log_density(draws[drawn], mean_[same], std_[same]).sum(0)
         information[:, k] = (total / len(rows)).numpy()
-    return _gap(information, _entropies(factors))
+    return information
 
 
 def mig_locatello(mean: np.ndarray, factors: Factors) -> float:
@@ -73,7 +88,7 @@ def mig_locatello(mean: np.ndarray, factors: Factors) -> float:
         From 0 to 1.
     """
     information = np.array([[_information(bins, column) for column in factors.values.T] for bins in in_bins(mean).T])
-    return _gap(information, _entropies(factors))
+    return _gap(information, entropies(factors))
 
 
 def in_bins(codes: np.ndarray, n_bins: int = _BINS) -> np.ndarray:
@@ -94,7 +109,8 @@ def _information(bins: np.ndarray, values: np.ndarray) -> float:
     return float(np.sum(table[seen] * np.log(table[seen] / expected[seen])))
 
 
-def _entropies(factors: Factors) -> np.ndarray:
+def entropies(factors: Factors) -> np.ndarray:
+    """Entropy of every factor over the rows, in nats: what a latent can tell of it at most."""
     return np.array([_information(column, column) for column in factors.values.T])
 
 
