@@ -142,8 +142,8 @@ class TestWeights:
 
     def test_configurations_say_how_to_make_the_same_term(self):
         term = KL(weight=2.0, warmup=0.1, free_bits=0.5)
-        assert term.config() == {"weight": 2.0, "warmup": 0.1, "free_bits": 0.5}
-        assert repr(term) == "KL(weight=2.0, warmup=0.1, free_bits=0.5)"
+        assert term.config() == {"weight": 2.0, "warmup": 0.1, "free_bits": 0.5, "start": 0.0}
+        assert repr(term) == "KL(weight=2.0, warmup=0.1, free_bits=0.5, start=0.0)"
         assert isinstance(term, Term)
 
 

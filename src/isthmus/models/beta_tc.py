@@ -28,6 +28,11 @@ class BetaTCVAE(BaseAutoencoder):
         Weight of the total correlation; 1 is a plain `VAE`.
     warmup : float
         Share of the training, in [0, 1], over which the weight of the total correlation grows.
+    kl_start : float
+        Weight of the divergence itself at the start. One of 30, say, leaves room for little at first, so that latents
+        are found one after the other, each for a factor of its own (Shao et al., 2020).
+    kl_warmup : float
+        Share of the training, in [0, 1], over which that weight falls to 1.
     %(shared)s
 
     Attributes
@@ -50,6 +55,8 @@ class BetaTCVAE(BaseAutoencoder):
         **BaseAutoencoder._parameter_constraints,
         "beta": [Interval(Real, 1, None, closed="left")],
         "warmup": [Interval(Real, 0, 1, closed="both")],
+        "kl_start": [Interval(Real, 0, None, closed="left")],
+        "kl_warmup": [Interval(Real, 0, 1, closed="both")],
     }
 
     def __init__(
@@ -58,12 +65,16 @@ class BetaTCVAE(BaseAutoencoder):
         *,
         beta: float = 6.0,
         warmup: float = 0.0,
+        kl_start: float = 1.0,
+        kl_warmup: float = 0.5,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(latent_dim, **shared)
         self.beta = beta
         self.warmup = warmup
+        self.kl_start = kl_start
+        self.kl_warmup = kl_warmup
 
     def recipe(self) -> dict[str, Any]:
-        terms = [NLL(), KL(), TotalCorrelation(self.beta - 1, self.warmup)]
+        terms = [NLL(), KL(1.0, self.kl_warmup, start=self.kl_start), TotalCorrelation(self.beta - 1, self.warmup)]
         return {"bottleneck": DiagonalGaussian(), "prior": StandardNormal(), "terms": terms}

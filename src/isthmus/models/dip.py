@@ -30,6 +30,11 @@ class DIPVAE(BaseAutoencoder):
         λ_d, cost of every squared difference of a variance from 1; ``"auto"``: 10 · λ_od for the means, λ_od for codes.
     of : {"means", "codes"}
         Whose covariance: DIP-VAE-I or DIP-VAE-II.
+    kl_start : float
+        Weight of the divergence itself at the start. One of 30, say, leaves room for little at first, so that latents
+        are found one after the other, each for a factor of its own (Shao et al., 2020).
+    kl_warmup : float
+        Share of the training, in [0, 1], over which that weight falls to 1.
     %(shared)s
 
     Attributes
@@ -53,6 +58,8 @@ class DIPVAE(BaseAutoencoder):
         "decorrelation": [Interval(Real, 0, None, closed="neither")],
         "variance": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "of": [StrOptions({"means", "codes"})],
+        "kl_start": [Interval(Real, 0, None, closed="left")],
+        "kl_warmup": [Interval(Real, 0, 1, closed="both")],
     }
 
     def __init__(
@@ -62,15 +69,23 @@ class DIPVAE(BaseAutoencoder):
         decorrelation: float = 10.0,
         variance: float | Literal["auto"] = "auto",
         of: Literal["means", "codes"] = "codes",
+        kl_start: float = 1.0,
+        kl_warmup: float = 0.5,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(latent_dim, **shared)
         self.decorrelation = decorrelation
         self.variance = variance
         self.of = of
+        self.kl_start = kl_start
+        self.kl_warmup = kl_warmup
 
     def recipe(self) -> dict[str, Any]:
         usual = 10.0 if self.of == "means" else 1.0
         ratio = usual if self.variance == "auto" else float(self.variance) / self.decorrelation
-        terms = [NLL(), KL(), Decorrelation(self.decorrelation, ratio, cast(Kind, self.of))]
+        terms = [
+            NLL(),
+            KL(1.0, self.kl_warmup, start=self.kl_start),
+            Decorrelation(self.decorrelation, ratio, cast(Kind, self.of)),
+        ]
         return {"bottleneck": DiagonalGaussian(), "prior": StandardNormal(), "terms": terms}

@@ -28,6 +28,11 @@ class FactorVAE(BaseAutoencoder):
         Weight of the total correlation besides the bound.
     critic : tuple of int
         Widths of the critic's hidden layers.
+    kl_start : float
+        Weight of the divergence itself at the start. One of 30, say, leaves room for little at first, so that latents
+        are found one after the other, each for a factor of its own (Shao et al., 2020).
+    kl_warmup : float
+        Share of the training, in [0, 1], over which that weight falls to 1.
     %(shared)s
 
     Attributes
@@ -50,6 +55,8 @@ class FactorVAE(BaseAutoencoder):
         **BaseAutoencoder._parameter_constraints,
         "gamma": [Interval(Real, 0, None, closed="left")],
         "critic": ["array-like"],
+        "kl_start": [Interval(Real, 0, None, closed="left")],
+        "kl_warmup": [Interval(Real, 0, 1, closed="both")],
     }
 
     def __init__(
@@ -58,13 +65,17 @@ class FactorVAE(BaseAutoencoder):
         *,
         gamma: float = 6.0,
         critic: tuple[int, ...] = (256, 256, 256),
+        kl_start: float = 1.0,
+        kl_warmup: float = 0.5,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(latent_dim, **shared)
         self.gamma = gamma
         self.critic = critic
+        self.kl_start = kl_start
+        self.kl_warmup = kl_warmup
 
     def recipe(self) -> dict[str, Any]:
         critic = Critic("shuffled", hidden=tuple(self.critic))
-        terms = [NLL(), KL(), DensityRatio(self.gamma), critic]
+        terms = [NLL(), KL(1.0, self.kl_warmup, start=self.kl_start), DensityRatio(self.gamma), critic]
         return {"bottleneck": DiagonalGaussian(), "prior": StandardNormal(), "terms": terms}

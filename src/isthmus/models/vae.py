@@ -39,7 +39,10 @@ class VAE(Corrupting):
     beta : float
         Weight of the divergence (β-VAE; Higgins et al., 2017). It multiplies exactly the KL in nats.
     kl_warmup : float
-        Share of the training, in [0, 1], over which that weight grows from 0, against collapse.
+        Share of the training, in [0, 1], over which that weight grows from ``kl_start``, against collapse.
+    kl_start : float
+        Weight at the start of that. One far above ``beta`` leaves room for little at first, so that latents are found
+        one after the other, each for a factor of its own (Shao et al., 2020).
     free_bits : float
         Nats per latent and sample that cost nothing.
     corruption : str, Corruption, callable or None
@@ -77,6 +80,7 @@ class VAE(Corrupting):
         "prior": [str, Prior],
         "beta": [Interval(Real, 0, None, closed="left")],
         "kl_warmup": [Interval(Real, 0, 1, closed="both")],
+        "kl_start": [Interval(Real, 0, None, closed="left")],
         "free_bits": [Interval(Real, 0, None, closed="left")],
         "corruption": [str, Corruption, callable, None],
         "noise": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
@@ -91,6 +95,7 @@ class VAE(Corrupting):
         prior: str | Prior = "normal",
         beta: float = 1.0,
         kl_warmup: float = 0.0,
+        kl_start: float = 0.0,
         free_bits: float = 0.0,
         corruption: str | Corruption | Callable | None = None,
         noise: float | Literal["auto"] = "auto",
@@ -102,6 +107,7 @@ class VAE(Corrupting):
         self.prior = prior
         self.beta = beta
         self.kl_warmup = kl_warmup
+        self.kl_start = kl_start
         self.free_bits = free_bits
         self.corruption = corruption
         self.noise = noise
@@ -119,6 +125,6 @@ class VAE(Corrupting):
 
     def _divergence(self) -> list[Term]:
         if self.capacity is None:
-            return [KL(self.beta, self.kl_warmup, self.free_bits)]
+            return [KL(self.beta, self.kl_warmup, self.free_bits, self.kl_start)]
         # The divergence itself is only reported.
         return [KL(0.0), Capacity(self.capacity, self.beta)]

@@ -26,6 +26,8 @@ class Term(Part):
     """
 
     name: ClassVar[str]
+    start: float = 0.0
+    """Weight that it grows from, or falls from."""
     guides: ClassVar[bool] = True
     """Whether it counts when epochs are compared. The cost of a critic, which rises as the model gets better, does not.
     """
@@ -50,7 +52,7 @@ class Term(Part):
         """Weight once this share of the training is done."""
         if self.warmup == 0:
             return self.weight
-        return self.weight * min(1.0, progress / self.warmup)
+        return self.start + (self.weight - self.start) * min(1.0, progress / self.warmup)
 
     def given(self, step: Step, name: str) -> Tensor:
         """What the bottleneck gives besides the code.

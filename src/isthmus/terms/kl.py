@@ -74,18 +74,22 @@ class KL(Term):
     weight : float
         β of the β-VAE; 1 gives the evidence lower bound.
     warmup : float
-        Share of the training over which the weight grows from 0.
+        Share of the training over which the weight changes from ``start``.
     free_bits : float
         Nats per latent and sample below which the divergence costs nothing extra (after Kingma et al., 2016,
         section 8, but per sample, so that no cost depends on the rest of the batch). For a posterior with layers of
         latents, whose ``widths`` it has, nats per layer.
+    start : float
+        Weight at the first step, if there is a warm-up. One far above ``weight`` leaves room for little at first, so
+        that latents are found one by one (Shao et al., 2020).
     """
 
     name = "kl"
 
-    def __init__(self, weight: float = 1.0, warmup: float = 0.0, free_bits: float = 0.0) -> None:
+    def __init__(self, weight: float = 1.0, warmup: float = 0.0, free_bits: float = 0.0, start: float = 0.0) -> None:
         super().__init__(weight, warmup)
         self.free_bits = free_bits
+        self.start = start
 
     def forward(self, step: Step) -> Tensor:
         q = step.code.q
