@@ -125,6 +125,10 @@ class TestWeights:
         found = [KL(weight=4.0, warmup=0.5).weight_at(progress) for progress in (0.0, 0.125, 0.25, 0.5, 0.75, 1.0)]
         assert found == pytest.approx([0.0, 1.0, 2.0, 4.0, 4.0, 4.0])
 
+    def test_linear_from_the_start_that_was_asked_for(self):
+        term = KL(weight=4.0, warmup=0.5, start=20.0)
+        assert [term.weight_at(progress) for progress in (0.0, 0.25, 0.5, 1.0)] == pytest.approx([20, 12, 4, 4])
+
     def test_the_loss_is_the_weighted_sum_of_means_over_the_batch(self):
         module = compose_linear(np.random.default_rng(0).normal(size=(20, 4)), 2, GaussianLikelihood(0.5))
         kl_term = cast(KL, module.terms["kl"])
