@@ -75,7 +75,7 @@ def train(args: argparse.Namespace) -> None:
     model = MODELS[name](**options).fit(X)
     seconds = time.monotonic() - started
     q = model.posterior(X)
-    scores = score_codes(q.mean, factors, q.std, random_state=args.seed)
+    scores = score_codes(q.mean, factors, q.std, scores=args.scores, random_state=args.seed)
     known = read_factors(factors, len(X))
     scores["mig_chen"] = mig_chen(q.mean, q.std, known, args.seed)
     shares = np.sort(told_by_latents(q.mean, q.std, known, args.seed) / entropies(known), axis=0)[:-3:-1]
@@ -85,7 +85,10 @@ def train(args: argparse.Namespace) -> None:
     record |= {"environment": environment(), "run_by": model.describe().splitlines()[-1], **scores}
     with open(args.out, "a") as file:
         file.write(json.dumps(record) + "\n")
-    print(f"{name} {args.seed}: {seconds:.0f} s, {', '.join(f'{k} {scores[k]:.3f}' for k in SHOWN)}", flush=True)
+    print(
+        f"{name} {args.seed}: {seconds:.0f} s, {', '.join(f'{k} {scores[k]:.3f}' for k in SHOWN if k in scores)}",
+        flush=True,
+    )
 
 
 def records(args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -113,6 +116,7 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, nargs="*", default=[], help="units, instead of convolutions")
     parser.add_argument("--kl_start", type=float, help="weight of the divergence at first; it falls until half time")
     parser.add_argument("--precision", default="auto")
+    parser.add_argument("--scores", choices=["all", "fast"], default="all", help="fast: without those of DCI")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--compile", choices=["auto", "yes", "no"], default="auto")
     parser.add_argument("--jobs", type=int, default=1)
@@ -124,7 +128,7 @@ def main() -> None:
         return
     done = {(r["model"], r["seed"]) for r in records(args)}
     wanted = [(name, seed) for seed in range(args.seeds) for name in args.models if (name, seed) not in done]
-    names = ("epochs", "batch_size", "learning_rate", "precision", "device", "compile", "out")
+    names = ("epochs", "batch_size", "learning_rate", "precision", "scores", "device", "compile", "out")
     rest = [f"--{name}={getattr(args, name)}" for name in names] + ["--hidden", *map(str, args.hidden)]
     rest += [] if args.kl_start is None else [f"--kl_start={args.kl_start}"]
 
@@ -141,13 +145,14 @@ def report(args: argparse.Namespace) -> None:
     found = records(args)
     print(environment())
     print(f"{args.data}: {args.epochs} epochs\n")
-    print(f"| model | {' | '.join(SHOWN)} | active | s |\n| --- |{' --- |' * (len(SHOWN) + 2)}")
+    shown = [key for key in SHOWN if all(key in r for r in found)]
+    print(f"| model | {' | '.join(shown)} | active | s |\n| --- |{' --- |' * (len(shown) + 2)}")
     for name in args.models:
         rows = [r for r in found if r["model"] == name]
         if not rows:
             continue
         cells = []
-        for key in SHOWN:
+        for key in shown:
             values = np.array([r[key] for r in rows])
             cells.append(f"{np.median(values):.3f} ({values.min():.2f} to {values.max():.2f})")
         active, seconds = (np.median([r[key] for r in rows]) for key in ("active", "train_seconds"))
