@@ -65,17 +65,23 @@ class Posterior:
 
 
 @torch.no_grad()
-def by_batch(module: Composed, rows: AnyRows, function: Callable[[Tensor], Tensor], *, copies: int = 1) -> np.ndarray:
+def by_batch(
+    module: Composed, rows: AnyRows, function: Callable[[Tensor], Tensor], *, copies: int = 1, multiple: int = 1
+) -> np.ndarray:
     """Apply ``function`` to batches of ``rows`` and join what it returns.
 
-    ``copies`` is how many decoded samples a row costs, which shrinks the batch. An `Engine` sees to it that no row
-    depends on its batch; for a function of a plain module that is done here.
+    ``copies`` is how many decoded samples a row costs, which shrinks the batch; it stays a ``multiple`` of some number
+    of rows. An `Engine` sees to it that no row depends on its batch; for a function of a plain module that is done here.
     """
     module.eval()
     device = device_of(module)
     apply = function if isinstance(module, Engine) else in_blocks(function)
-    # torch.tensor copies: a read-only or memory-mapped array may not be handed over.
-    return _in_slices(module, rows, lambda part: apply(torch.tensor(part, device=device)).cpu().numpy(), copies)
+
+    def on_arrays(part: np.ndarray) -> np.ndarray:
+        # torch.tensor copies: a read-only or memory-mapped array may not be handed over.
+        return apply(torch.tensor(part, device=device)).cpu().numpy()
+
+    return _in_slices(module, rows, on_arrays, copies, multiple)
 
 
 def encode_rows(engine: Engine, rows: AnyRows) -> np.ndarray:
@@ -88,19 +94,18 @@ def encode_rows(engine: Engine, rows: AnyRows) -> np.ndarray:
 
 
 def _in_slices(
-    module: Composed, rows: AnyRows, function: Callable[[np.ndarray], np.ndarray], copies: int = 1
+    module: Composed, rows: AnyRows, function: Callable[[np.ndarray], np.ndarray], copies: int = 1, multiple: int = 1
 ) -> np.ndarray:
     # Codes are decoded to samples.
     size = batch_size(module, max(math.prod(rows.shape[1:]), math.prod(module.event_shape)), copies)
+    size = max(multiple, size - size % multiple)
     return np.concatenate([function(chunk) for chunk in chunks(rows, size)])
 
 
 def batch_size(module: Composed, n_values: int, copies: int = 1) -> int:
     """How many samples of so many values to pass through a model at once."""
     most = _MOST_VALUES.get(device_of(module).type, _MOST_VALUES_ELSEWHERE)
-    size = max(1, min(MOST_ROWS, most // (max(1, n_values) * module.likelihood.n_outputs * copies)))
-    # What is filled up to whole blocks had better be made of rows.
-    return size if n_values > MOST_TO_REPEAT else max(BLOCK, size - size % BLOCK)
+    return max(1, min(MOST_ROWS, most // (max(1, n_values) * module.likelihood.n_outputs * copies)))
 
 
 def device_of(module: Composed) -> torch.device:
@@ -198,4 +203,6 @@ def weigh_rows(
 
         return in_blocks(weigh_block)(x)
 
-    return by_batch(module, rows, weigh, copies=min(n_draws, 16))
+    # What is filled up to whole blocks had better be made of rows; how much is decoded at once is bounded all the same.
+    fills = math.prod(module.event_shape) <= MOST_TO_REPEAT
+    return by_batch(module, rows, weigh, copies=min(n_draws, 16), multiple=BLOCK if fills else 1)
