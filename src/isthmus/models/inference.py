@@ -71,7 +71,7 @@ def by_batch(
     """Apply ``function`` to batches of ``rows`` and join what it returns.
 
     ``copies`` is how many decoded samples a row costs, which shrinks the batch; it stays a ``multiple`` of some number
-    of rows. An `Engine` sees to it that no row depends on its batch; for a function of a plain module that is done here.
+    of rows. An `Engine` sees to it that no row depends on its batch; for a plain module that is done here.
     """
     module.eval()
     device = device_of(module)
