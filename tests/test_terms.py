@@ -129,6 +129,11 @@ class TestWeights:
         term = KL(weight=4.0, warmup=0.5, start=20.0)
         assert [term.weight_at(progress) for progress in (0.0, 0.25, 0.5, 1.0)] == pytest.approx([20, 12, 4, 4])
 
+    def test_a_start_without_a_warmup_would_be_ignored(self):
+        with pytest.raises(ParameterError, match="starts with the weight 20 needs a warm-up"):
+            KL(weight=4.0, start=20.0)
+        assert KL(weight=4.0, start=4.0).weight_at(0.0) == 4.0
+
     def test_the_loss_is_the_weighted_sum_of_means_over_the_batch(self):
         module = compose_linear(np.random.default_rng(0).normal(size=(20, 4)), 2, GaussianLikelihood(0.5))
         kl_term = cast(KL, module.terms["kl"])

@@ -88,6 +88,11 @@ class KL(Term):
 
     def __init__(self, weight: float = 1.0, warmup: float = 0.0, free_bits: float = 0.0, start: float = 0.0) -> None:
         super().__init__(weight, warmup)
+        if warmup == 0 and start not in (0.0, weight):
+            raise ParameterError(
+                f"a divergence that starts with the weight {start:g} needs a warm-up over which it becomes {weight:g}, "
+                "and there is none; set kl_warmup to 0.5, say"
+            )
         self.free_bits = free_bits
         self.start = start
 
